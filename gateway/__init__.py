@@ -1,0 +1,1 @@
+"""The compliance gateway: no drop of telemetry without a recorded verdict."""

@@ -1,0 +1,1 @@
+"""The log's writing side: sequencing, group commit, checkpoints, payloads."""

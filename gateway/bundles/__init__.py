@@ -1,0 +1,1 @@
+"""Policy bundles: read, hash, accept, activate."""

@@ -1,0 +1,1 @@
+"""The gateway's decisions: floor, windows, leases, verdict cache, service."""

@@ -1,0 +1,1 @@
+"""The port to the Rego engine, and its adapter over the real Open Policy Agent."""

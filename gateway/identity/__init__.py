@@ -1,0 +1,1 @@
+"""Certificate to subject to role; TLS contexts; trust and revocation."""

@@ -1,0 +1,1 @@
+"""Sealing: the key-service port and its adapters, envelope encryption."""

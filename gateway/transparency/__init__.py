@@ -1,0 +1,1 @@
+"""The log's proofs, pure: entries, tree, checkpoints, verification. Needs only cryptography."""
