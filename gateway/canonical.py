@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from gateway.errors import CanonicalError
 
-Value: TypeAlias = "None | bool | int | str | list[Value] | dict[str, Value]"
+Value: TypeAlias = "bool | int | str | list[Value] | dict[str, Value] | None"
 
 MAX_SAFE_INTEGER = 2**53 - 1  # RFC 8785 section 3.2.2.3: past it, readers disagree on the number
 MAX_DEPTH = 64

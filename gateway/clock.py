@@ -49,7 +49,7 @@ class ManualClock:
 
 
 def format_time(time_us: int) -> str:
-    """`2026-01-02T03:04:05.000006Z`: always six digits, always Z, so that text order is time order."""
+    """`2026-01-02T03:04:05.000006Z`: always six digits and Z, so that text order is time order."""
     seconds, micros = divmod(time_us, _MICROSECONDS)
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{micros:06d}Z"
 

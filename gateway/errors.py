@@ -3,7 +3,7 @@
     GatewayError
     ├── ConfigError            a file of the operator's is wrong: place and mend in the message
     ├── InputError             a caller's input is wrong
-    │   ├── CanonicalError     a value has no RFC 8785 form of ours (floats, lone surrogates, big ints)
+    │   ├── CanonicalError     a value has no RFC 8785 form of ours (a float, a lone surrogate)
     │   └── TooLargeError      past a limit
     ├── IdentityError          a certificate, subject or key is not acceptable
     ├── BundleError            a policy bundle or floor is refused

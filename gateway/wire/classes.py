@@ -25,7 +25,7 @@ EXECUTABLE_PATH = "process.executable.path"
 
 
 class ClassDeclaration(msgspec.Struct, frozen=True):
-    """What the bundle declares that policies read: attribute names and upper edges of score buckets."""
+    """What policies read, as the bundle declares: attribute names, upper edges of score buckets."""
 
     attributes: tuple[str, ...]
     score_edges: tuple[int, ...]
@@ -77,7 +77,7 @@ class ProcessClass(msgspec.Struct, frozen=True):
 
 
 def permille_up(share: float) -> int:
-    """A share of 0..1 in permille, rounded up; the inner rounding undoes binary fractions (0.07)."""
+    """A share of 0..1 in permille, rounded up; the inner rounding undoes binary noise (0.07)."""
     return min(KEEP_PERMILLE, math.ceil(round(share * KEEP_PERMILLE, 6)))
 
 
