@@ -1,0 +1,62 @@
+"""The floor compiled into the gateway: what no file, bundle or person can unprotect.
+
+The rows are the scenarios' never-filter patterns for payment, health, personal-data and safety
+systems; a release of the gateway is the only way to change them.
+"""
+
+MINIMUM_ROWS: tuple[dict[str, str], ...] = (
+    {
+        "id": "minimum-payment-gateway",
+        "regex": "^payment-gateway",
+        "control": "PCI-DSS-4.0.1/10.2.1",
+        "reason": "cardholder system",
+    },
+    {
+        "id": "minimum-patient-data",
+        "regex": "^patient-data-service",
+        "control": "HIPAA/164.312(b)",
+        "reason": "PHI system",
+    },
+    {
+        "id": "minimum-medical-records",
+        "regex": "^medical-records-api",
+        "control": "HIPAA/164.312(b)",
+        "reason": "PHI system",
+    },
+    {
+        "id": "minimum-prescription",
+        "regex": "^prescription-processor",
+        "control": "HIPAA/164.312(b)",
+        "reason": "PHI system",
+    },
+    {
+        "id": "minimum-customer-data",
+        "regex": "^customer-data-processor",
+        "control": "GDPR/30",
+        "reason": "personal-data processing",
+    },
+    {
+        "id": "minimum-gdpr-audit",
+        "regex": "^gdpr-audit-service",
+        "control": "GDPR/30",
+        "reason": "record of processing",
+    },
+    {
+        "id": "minimum-data-retention",
+        "regex": "^data-retention-manager",
+        "control": "GDPR/5(1)(e)",
+        "reason": "storage limitation",
+    },
+    {
+        "id": "minimum-plc",
+        "regex": "^plc-controller",
+        "control": "SAFETY/plc",
+        "reason": "safety system",
+    },
+    {
+        "id": "minimum-safety-monitor",
+        "regex": "^safety-monitor",
+        "control": "SAFETY/monitor",
+        "reason": "safety system",
+    },
+)

@@ -1,0 +1,130 @@
+"""Proposals, decoded once at the edge into values that hash and compare in C.
+
+The process's attributes become a structure with the fields that the bundle declares and no others:
+what is not declared is skipped by the decoder and can reach nothing.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import msgspec
+
+from gateway.errors import InputError, TooLargeError
+from gateway.wire.classes import ClassDeclaration, ProcessClass, Sender, project
+from gateway.wire.verdicts import Action
+
+MAX_PROPOSALS = 1000
+MAX_ATTRIBUTE_CHARACTERS = 1024
+
+Ref = Annotated[str, msgspec.Meta(max_length=128)]
+Text64 = Annotated[str, msgspec.Meta(max_length=64)]
+Text256 = Annotated[str, msgspec.Meta(max_length=256)]
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Attribute = Annotated[str, msgspec.Meta(max_length=MAX_ATTRIBUTE_CHARACTERS)]
+
+
+@dataclass(frozen=True, slots=True)
+class BadProposal:
+    """A proposal that could not be read: kept, with the error."""
+
+    ref: str
+    detail: str
+
+
+class _RefOnly(msgspec.Struct):
+    ref: Ref
+
+
+class _Items(msgspec.Struct):
+    proposals: list[msgspec.Raw]
+
+
+class ProposalReader:
+    """Decodes request bodies for one class declaration.
+
+    A proposal has the fields `ref`, `process` (a frozen structure), `action`, `sample_rate`,
+    `score` and `profile`. `scorer` and `why` are checked for length, and are the collector's.
+    """
+
+    def __init__(self, declaration: ClassDeclaration) -> None:
+        self._declaration = declaration
+        fields = {f"a{index}": name for index, name in enumerate(declaration.attributes)}
+        self._fields = tuple(fields.items())
+        process = msgspec.defstruct(
+            "Process",
+            [(field, Attribute | None, None) for field in fields],
+            rename=fields,
+            frozen=True,
+            gc=False,
+        )
+        self._proposal = msgspec.defstruct(
+            "Proposal",
+            [
+                ("ref", Ref),
+                ("process", process),
+                ("action", Action),
+                ("sample_rate", Share | None, None),
+                ("score", Share | None, None),
+                ("profile", Text64, ""),
+                ("scorer", Text64 | None, None),
+                ("why", Text256 | None, None),
+            ],
+            gc=False,
+        )
+        batch = msgspec.defstruct("Batch", [("proposals", list[self._proposal])])  # type: ignore[name-defined]
+        self._batch: msgspec.json.Decoder[Any] = msgspec.json.Decoder(batch)
+        self._one = msgspec.json.Decoder(self._proposal)
+        self._items = msgspec.json.Decoder(_Items)
+        self._ref = msgspec.json.Decoder(_RefOnly)
+
+    def read(self, body: bytes) -> Sequence[Any]:
+        """Proposals by position, a `BadProposal` where one is unreadable.
+
+        Raises InputError when the body around them is malformed, TooLargeError past the limit.
+        """
+        try:
+            proposals: Sequence[Any] = self._batch.decode(body).proposals
+        except (msgspec.ValidationError, UnicodeDecodeError):
+            proposals = self._read_singly(body)
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise InputError(f"the body is not JSON that can be read: {error}"[:200]) from None
+        if not proposals:
+            raise InputError("proposals is empty; send 1 to 1,000")
+        if len(proposals) > MAX_PROPOSALS:
+            raise TooLargeError(f"{len(proposals)} proposals; send at most {MAX_PROPOSALS}")
+        return proposals
+
+    def _read_singly(self, body: bytes) -> Sequence[Any]:
+        try:
+            items = self._items.decode(body).proposals
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise InputError(f"the body must be an object with proposals: {error}"[:200]) from None
+        if len(items) > MAX_PROPOSALS:
+            raise TooLargeError(f"{len(items)} proposals; send at most {MAX_PROPOSALS}")
+        return [self._read_one(item) for item in items]
+
+    def _read_one(self, item: msgspec.Raw) -> Any:
+        try:
+            return self._one.decode(item)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            return BadProposal(self._ref_of(item), str(error)[:200])
+
+    def _ref_of(self, item: msgspec.Raw) -> str:
+        try:
+            return self._ref.decode(item).ref
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return ""
+
+    def class_of(self, proposal: Any, sender: Sender) -> ProcessClass:
+        """The proposal's class; raises ValueError where action and sample_rate disagree."""
+        attributes = {name: getattr(proposal.process, field) for field, name in self._fields}
+        return project(
+            self._declaration,
+            sender,
+            attributes,
+            proposal.action,
+            proposal.sample_rate,
+            proposal.score,
+            proposal.profile,
+        )

@@ -1,0 +1,228 @@
+"""The decision service: proposals in, recorded verdicts out.
+
+Warm classes are answered from the epoch's tables; new ones go to the engine once, together. Either
+way one `decisions` entry per request is durable before anything is answered (P3).
+"""
+
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any
+
+import msgspec
+
+from gateway.audit.port import Appended, Draft, Log
+from gateway.clock import Clock
+from gateway.decisions.epoch import Epoch, begin_epoch
+from gateway.decisions.evaluation import Recording, evaluate, record
+from gateway.decisions.leases import LeasedVerdict, LeaseTerms, encode_verdict
+from gateway.decisions.policy import ActivePolicy
+from gateway.decisions.proposals import BadProposal
+from gateway.decisions.verdict import Settled, fail_safe
+from gateway.wire.classes import ProcessClass, Sender, permille_up
+from gateway.wire.verdicts import EntryRef
+
+_encoder = msgspec.json.Encoder()
+_SOON_US = 86_400_000_000  # a certificate that ends later than the longest lease bounds none
+
+
+class DecisionService:
+    """Decides for collectors under the policy in force."""
+
+    def __init__(
+        self,
+        policy: Callable[[], ActivePolicy],
+        log: Log,
+        clock: Clock,
+        actor: str,
+        observe: "Callable[[str, int], None]" = lambda name, count: None,
+    ) -> None:
+        """`observe(name, count)` counts `permitted`, `overridden`, `fail_safe` and `evaluated`."""
+        self._policy = policy
+        self._log = log
+        self._clock = clock
+        self._actor = actor
+        self._observe = observe
+        self._epoch: Epoch | None = None
+
+    async def decide(
+        self, subject_uri: str, sender: Sender, certificate_ends_us: int, body: bytes
+    ) -> bytes:
+        """The JSON answer to a request body.
+
+        Raises InputError for a malformed body and LogUnavailableError when the answer cannot be
+        recorded; a bad proposal is kept by itself.
+        """
+        policy = self._policy()
+        proposals = policy.reader.read(body)
+        now_us = self._clock.now_us()
+        request = _Request(policy, self._epoch_at(policy, now_us), sender, proposals)
+        if now_us >= policy.expires_us:
+            request.refuse_all("stale_bundle", "the bundle is past its maximum age; kept")
+        else:
+            request.look_up()
+        recording = Recording((), (), ())
+        if request.missing:
+            outcomes = await evaluate(request.epoch, sender, list(request.missing.items()))
+            recording = record(request.epoch, sender, outcomes, now_us, self._actor)
+            self._observe("evaluated", len(outcomes))
+        appended = await self._append(request, recording, subject_uri)
+        request.place(recording, appended)
+        ends_us = min(policy.expires_us, request.epoch.lease_ends_us)
+        soon = certificate_ends_us - now_us < _SOON_US
+        terms = LeaseTerms(
+            policy.ref.activation, min(ends_us, certificate_ends_us) if soon else ends_us, soon
+        )
+        for effect, count in request.effects().items():
+            self._observe(effect, count)
+        return self._answer(request, appended[-1], terms)
+
+    def _epoch_at(self, policy: ActivePolicy, now_us: int) -> Epoch:
+        if self._epoch is None or not self._epoch.covers(policy, now_us):
+            self._epoch = begin_epoch(policy, now_us)
+        return self._epoch
+
+    async def _append(
+        self, request: "_Request", recording: Recording, actor: str
+    ) -> list[Appended]:
+        decisions = Draft(
+            "decisions", actor, lambda first_seq: request.decisions_body(recording, first_seq)
+        )
+        return await self._log.append((*recording.drafts, decisions), recording.payloads)
+
+    def _answer(self, request: "_Request", entry: Appended, terms: LeaseTerms) -> bytes:
+        now_us = self._clock.now_us()
+        leased = [verdict.encoded(now_us, terms) for verdict in request.verdicts]
+        kept = [encode_verdict(settled, None) for settled in request.failures]
+        return _encoder.encode(
+            {
+                "policy": request.policy.ref,
+                "entries": [EntryRef(entry.seq, entry.leaf_hash.hex())],
+                "checkpoint": self._log.checkpoint(),
+                "verdicts": leased + kept,
+                "refs": request.refs(),
+            }
+        )
+
+
+class _Request:
+    """One request on its way: which verdict stands at which position."""
+
+    def __init__(
+        self, policy: ActivePolicy, epoch: Epoch, sender: Sender, proposals: Sequence[Any]
+    ) -> None:
+        self.policy = policy
+        self.epoch = epoch
+        self.sender = sender
+        self.proposals = proposals
+        self.missing: dict[Hashable, ProcessClass] = {}
+        self.verdicts: list[LeasedVerdict] = []
+        self.failures: list[Settled] = []
+        self._failure_codes: list[str] = []
+        self._slots: list[Any] = []  # per proposal: a cached verdict, a class key or a failure
+        self._counts: Counter[Any] = Counter()
+        self._evaluated: dict[Hashable, Any] = {}
+
+    def look_up(self) -> None:
+        """Fill each slot from the tables; note what is missing there."""
+        table = self.epoch.table(self.sender)
+        edges = self.policy.declaration.score_edges
+        last = len(edges) - 1
+        for proposal in self.proposals:
+            if proposal.__class__ is BadProposal:
+                self._slots.append(("bad_proposal", proposal.detail))
+                continue
+            score = proposal.score
+            bucket = last if score is None else bisect_left(edges, permille_up(score))
+            key = (
+                proposal.process,
+                proposal.action,
+                proposal.sample_rate,
+                bucket,
+                proposal.profile,
+            )
+            verdict = table.get(key)
+            if verdict is None and key not in self.missing:
+                try:
+                    self.missing[key] = self.policy.reader.class_of(proposal, self.sender)
+                except ValueError as error:
+                    self._slots.append(("bad_proposal", str(error)))
+                    continue
+            self._slots.append(verdict or key)
+        self._counts = Counter(self._slots)
+
+    def refuse_all(self, code: str, message: str) -> None:
+        """Keep everything, for one reason."""
+        self._slots = [(code, message)] * len(self.proposals)
+        self._counts = Counter(self._slots)
+
+    def decisions_body(self, recording: Recording, first_seq: int) -> bytes:
+        """The `decisions` entry's body, once the group's place is known."""
+        places = {
+            item.key: [first_seq + item.entry, item.position]
+            for item in recording.evaluated
+            if item.failure is None
+        }
+        failures = {item.key: item.failure for item in recording.evaluated if item.failure}
+        fail_safe_counts: Counter[str] = Counter()
+        cited = []
+        for slot, count in self._counts.items():
+            if slot.__class__ is LeasedVerdict:
+                cited.append([slot.seq, slot.position, count])
+            elif slot in places:
+                cited.append([*places[slot], count])
+            else:
+                fail_safe_counts[failures.get(slot) or slot[0]] += count
+        body = {
+            "activation": self.policy.ref.activation,
+            "fail_safe": dict(sorted(fail_safe_counts.items())),
+            "verdicts": sorted(cited),
+        }
+        return _encoder.encode(body)  # integers and ASCII codes in sorted order: canonical as it is
+
+    def place(self, recording: Recording, appended: Sequence[Appended]) -> None:
+        """Remember what is durable now, and settle each slot's position in the answer."""
+        first_seq = appended[0].seq
+        for item in recording.evaluated:
+            if item.failure is None:
+                seq = first_seq + item.entry
+                leased = LeasedVerdict(item.settled, item.process_class.key(), seq, item.position)
+                self.epoch.remember(self.sender, item.key, leased)
+                self._evaluated[item.key] = leased
+            else:
+                self._evaluated[item.key] = item.settled
+        self._number()
+
+    def _number(self) -> None:
+        positions: dict[Any, int] = {}
+        failed: list[tuple[Any, Settled]] = []
+        for slot in self._counts:
+            outcome = slot if slot.__class__ is LeasedVerdict else self._evaluated.get(slot)
+            if outcome is None:
+                outcome = fail_safe(slot[0], f"kept: {slot[1]}"[:256])
+            if isinstance(outcome, LeasedVerdict):
+                positions[slot] = len(self.verdicts)
+                self.verdicts.append(outcome)
+            else:
+                failed.append((slot, outcome))
+        for slot, settled in failed:
+            positions[slot] = len(self.verdicts) + len(self.failures)
+            self.failures.append(settled)
+        self._positions = positions
+
+    def refs(self) -> list[tuple[str, int]]:
+        """One pair per proposal, in the order sent."""
+        positions = self._positions
+        return [
+            (proposal.ref, positions[slot])
+            for proposal, slot in zip(self.proposals, self._slots, strict=True)
+        ]
+
+    def effects(self) -> Counter[str]:
+        """How many proposals got which effect."""
+        found: Counter[str] = Counter()
+        for slot, count in self._counts.items():
+            position = self._positions[slot]
+            leased = position < len(self.verdicts)
+            found[self.verdicts[position].settled.effect if leased else "fail_safe"] += count
+        return found
