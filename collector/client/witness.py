@@ -1,0 +1,165 @@
+"""The collector as a witness of the gateway's log (DESIGN "Checkpoint").
+
+It keeps the newest checkpoint that it has seen. For the next one it demands a consistency proof,
+and an inclusion proof of the newest entry that answered it. Origin and public key come from its
+configuration; the first checkpoint is taken on first use and kept on disk from then on.
+"""
+
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from collector.client.gateway_client import ProofRefused
+from collector.client.state_file import write_atomically
+from collector.errors import EvidenceError
+from gateway.clock import Clock
+from gateway.errors import VerificationError
+from gateway.transparency.checkpoint import Checkpoint, open_checkpoint
+from gateway.transparency.errors import ProofError
+from gateway.transparency.merkle import HASH_BYTES, verify_consistency, verify_inclusion
+from gateway.transparency.notes import Verifier
+from gateway.wire.verdicts import EntryRef
+
+CHECKPOINT_FILE = "checkpoint"
+ENTRY_FILE = "checkpoint.entry"
+REFUSED_FILE = "checkpoint.refused"
+MAX_UNPROVEN_SECONDS = 60.0  # checkpoints come each second; an entry under none is being withheld
+
+
+class Prover(Protocol):
+    """Who can prove what a checkpoint says; GatewayClient is one."""
+
+    def fetch_consistency(self, from_size: int, to_size: int) -> list[bytes]:
+        """RFC 6962 proof; raises ProofRefused or GatewayUnavailable."""
+
+    def fetch_inclusion(self, index: int, size: int) -> list[bytes]:
+        """RFC 6962 proof; raises ProofRefused or GatewayUnavailable."""
+
+
+class Witness:
+    """Holds the log to what it said before. Any EvidenceError is final until a person looks.
+
+    Files in `state`: the newest checkpoint, the newest own entry not yet proven, and the refused
+    note, which together with the kept checkpoint is the evidence against the log.
+    """
+
+    def __init__(self, state: Path, verifier: Verifier, prover: Prover, clock: Clock) -> None:
+        self._state = state
+        self._verifier = verifier
+        self._prover = prover
+        self._clock = clock
+        self._failure: str | None = None
+        self.newest = self._load_checkpoint()
+        self._unproven = self._load_entry()
+        self._unproven_since_ns = clock.boottime_ns()
+        self._latest: EntryRef | None = None
+
+    def observe(self, note: str) -> Checkpoint:
+        """Take the next checkpoint, proven; raises EvidenceError, or GatewayUnavailable when the
+        proofs could not be had (then nothing is taken and nothing may rest on the answer)."""
+        self._refuse_after_failure()
+        try:
+            seen = open_checkpoint(note, self._verifier)
+            if self.newest is not None:
+                self._demand_consistency(self.newest, seen)
+            self._demand_inclusion(seen)
+        except ProofRefused as error:
+            raise self._fail(note, f"it will not prove its checkpoint: {error}") from None
+        except VerificationError as error:
+            raise self._fail(note, str(error)) from None
+        if self.newest is None or seen.size > self.newest.size:
+            self._write(CHECKPOINT_FILE, note)
+            self.newest = seen
+        return seen
+
+    def record(self, entry: EntryRef) -> None:
+        """Remember an entry that answered us; raises EvidenceError when an older one still stands
+        under no checkpoint long after."""
+        self._refuse_after_failure()
+        if self._unproven is None:
+            self._remember(entry)
+            return
+        self._latest = entry
+        waited_ns = self._clock.boottime_ns() - self._unproven_since_ns
+        if waited_ns > MAX_UNPROVEN_SECONDS * 1e9:
+            raise self._fail(
+                "", f"entry {self._unproven.index} answered us and stands under no checkpoint yet"
+            )
+
+    def _demand_consistency(self, kept: Checkpoint, seen: Checkpoint) -> None:
+        old, new = (kept, seen) if kept.size <= seen.size else (seen, kept)
+        if old.size == new.size:
+            if old.root != new.root:
+                raise ProofError(f"two different trees of size {old.size} are signed: a fork")
+            return
+        # An older checkpoint may come from a slower replica; a rolled-back log cannot prove it.
+        proof = self._prover.fetch_consistency(old.size, new.size) if old.size else []
+        verify_consistency(old.size, new.size, old.root, new.root, proof)
+
+    def _demand_inclusion(self, seen: Checkpoint) -> None:
+        entry = self._unproven
+        if entry is None or entry.index >= seen.size:
+            return
+        proof = self._prover.fetch_inclusion(entry.index, seen.size)
+        verify_inclusion(_leaf(entry), entry.index, seen.size, proof, seen.root)
+        self._unproven = None
+        if self._latest is not None:
+            latest, self._latest = self._latest, None
+            self._remember(latest)
+
+    def _remember(self, entry: EntryRef) -> None:
+        _leaf(entry)
+        self._write(ENTRY_FILE, msgspec.json.encode(entry).decode() + "\n")
+        self._unproven, self._unproven_since_ns = entry, self._clock.boottime_ns()
+
+    def _load_checkpoint(self) -> Checkpoint | None:
+        path = self._state / CHECKPOINT_FILE
+        try:
+            return open_checkpoint(path.read_text("utf-8"), self._verifier)
+        except FileNotFoundError:
+            return None
+        except (OSError, UnicodeDecodeError, VerificationError) as error:
+            raise EvidenceError(
+                f"{path} is not a checkpoint of log {self._verifier.name} ({error}); it is what "
+                "holds the log to its history: restore it, or remove it to trust on first use anew"
+            ) from None
+
+    def _load_entry(self) -> EntryRef | None:
+        try:
+            data = (self._state / ENTRY_FILE).read_bytes()
+            return msgspec.json.decode(data, type=EntryRef)
+        except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+            return None
+
+    def _refuse_after_failure(self) -> None:
+        if self._failure is not None:
+            raise EvidenceError(self._failure)
+
+    def _fail(self, note: str, reason: str) -> EvidenceError:
+        self._failure = (
+            f"The evidence of log {self._verifier.name} does not hold: {reason}; everything is "
+            f"kept. Compare {self._state / CHECKPOINT_FILE} with {REFUSED_FILE} beside it."
+        )
+        if note:
+            self._write(REFUSED_FILE, note)
+        return EvidenceError(self._failure)
+
+    def _write(self, name: str, text: str) -> None:
+        try:
+            write_atomically(self._state / name, text)
+        except (OSError, UnicodeEncodeError) as error:
+            raise EvidenceError(
+                f"{self._state / name} cannot be written ({error}); without it the log cannot be "
+                "held to its history, so everything is kept"
+            ) from None
+
+
+def _leaf(entry: EntryRef) -> bytes:
+    try:
+        leaf = bytes.fromhex(entry.leaf_hash)
+    except ValueError:
+        leaf = b""
+    if len(leaf) != HASH_BYTES or entry.index < 0:
+        raise EvidenceError("The gateway's answer names no entry: its leaf hash is not 32 bytes.")
+    return leaf

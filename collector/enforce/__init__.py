@@ -1,0 +1,1 @@
+"""Where verdicts are applied: decisions, obligations on kept points, and the ledger."""
