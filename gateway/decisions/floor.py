@@ -1,4 +1,4 @@
-"""The floor: protection in the core that no bundle can take away (P2, docs/formats.md section 7)."""
+"""The floor: protection in the core that no bundle takes away (P2, docs/formats.md section 7)."""
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence

@@ -37,7 +37,8 @@ class DecisionService:
         actor: str,
         observe: "Callable[[str, int], None]" = lambda name, count: None,
     ) -> None:
-        """`observe(name, count)` counts `permitted`, `overridden`, `fail_safe` and `evaluated`."""
+        """`observe(name, count)` counts `permitted`, `overridden`, `fail_safe`, `evaluated`
+        and `failure:<code>`."""
         self._policy = policy
         self._log = log
         self._clock = clock
@@ -66,6 +67,9 @@ class DecisionService:
             outcomes = await evaluate(request.epoch, sender, list(request.missing.items()))
             recording = record(request.epoch, sender, outcomes, now_us, self._actor)
             self._observe("evaluated", len(outcomes))
+            for _, _, _, failure in outcomes:
+                if failure is not None:
+                    self._observe(f"failure:{failure}", 1)
         appended = await self._append(request, recording, subject_uri)
         request.place(recording, appended)
         ends_us = min(policy.expires_us, request.epoch.lease_ends_us)

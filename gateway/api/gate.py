@@ -1,0 +1,122 @@
+"""The gate before every route: who calls, may they, and what becomes of errors."""
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gateway.api.denials import DenialRecorder
+from gateway.api.problems import PROBLEMS, problem, problem_response
+from gateway.errors import GatewayError, IdentityError
+from gateway.identity.roles import ALLOWED, is_allowed
+from gateway.identity.subject import Subject
+from gateway.identity.trust import TrustStore
+
+_log = structlog.get_logger("gateway.api")
+
+ROUTES = frozenset(route for routes in ALLOWED.values() for route in routes)
+PATHS = frozenset(path for _, path in ROUTES)
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls, as the certificate says; in `scope["state"]["caller"]` past the gate."""
+
+    subject: Subject
+    certificate_ends_us: int
+    request_id: str
+
+
+class Gate:
+    """ASGI middleware: identifies by certificate at every request, holds the role table, answers
+    every error as a problem document."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        trust: TrustStore,
+        denials: DenialRecorder,
+        count: Callable[[str, int], None] = lambda path, status: None,
+    ) -> None:
+        self._app = app
+        self._trust = trust
+        self._denials = denials
+        self._count = count
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = secrets.token_hex(8)
+        answer = _Answer(send, request_id)
+        path = scope["path"] if scope["path"] in PATHS else "other"
+        try:
+            await self._serve(scope, receive, answer, request_id)
+        except GatewayError as error:
+            await self._fail(scope, receive, answer, error, request_id)
+        except Exception as error:  # noqa: BLE001 - the last line: nothing leaves as a traceback
+            _log.error("internal error", request_id=request_id, kind=type(error).__name__)
+            _log.debug("internal error", request_id=request_id, exc_info=True)
+            await self._fail(scope, receive, answer, error, request_id)
+        finally:
+            self._count(path, answer.status)
+
+    async def _serve(
+        self, scope: Scope, receive: Receive, answer: "_Answer", request_id: str
+    ) -> None:
+        method, path = scope["method"], scope["path"]
+        caller = await self._identify(scope, f"{method} {path}", request_id)
+        if path not in PATHS or scope.get("raw_path", path.encode()) != path.encode():
+            await problem("not-found", "see /openapi.json", request_id)(scope, receive, answer)
+        elif (method, path) not in ROUTES:
+            detail = f"{path} does not take {method}"
+            await problem("method-not-allowed", detail, request_id)(scope, receive, answer)
+        elif not is_allowed(caller.subject.role, method, path):
+            reason = f"role {caller.subject.role} may not call {method} {path}"
+            await self._denials.record(
+                caller.subject.uri, f"{method} {path}", PROBLEMS["forbidden"][0], reason
+            )
+            await problem("forbidden", reason, request_id)(scope, receive, answer)
+        else:
+            scope.setdefault("state", {})["caller"] = caller
+            await self._app(scope, receive, answer)
+
+    async def _identify(self, scope: Scope, route: str, request_id: str) -> Caller:
+        der = scope.get("extensions", {}).get("tls", {}).get("client_cert_der")
+        try:
+            if not der:
+                raise IdentityError("the connection shows no client certificate")
+            subject = self._trust.identify(der)
+            return Caller(subject, self._trust.not_after_us(der), request_id)
+        except IdentityError as error:
+            status = PROBLEMS["unidentified"][0]
+            await self._denials.record(None, route, status, str(error))
+            raise
+
+    async def _fail(
+        self,
+        scope: Scope,
+        receive: Receive,
+        answer: "_Answer",
+        error: Exception,
+        request_id: str,
+    ) -> None:
+        if answer.status == 0:
+            await problem_response(error, request_id)(scope, receive, answer)
+
+
+class _Answer:
+    """`send` that remembers the status and adds the request id."""
+
+    def __init__(self, send: Send, request_id: str) -> None:
+        self._send = send
+        self._request_id = request_id.encode()
+        self.status = 0
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            message["headers"] = [*message["headers"], (b"x-request-id", self._request_id)]
+        await self._send(message)

@@ -1,0 +1,121 @@
+"""Ledger reports, reconciled with the report before (P8). Each mismatch is an entry of its own."""
+
+from typing import Protocol
+
+import msgspec
+
+from gateway import canonical
+from gateway.audit.port import Draft, Log
+from gateway.errors import InputError
+from gateway.wire.ledger import Counters, LedgerAnswer, LedgerReport
+
+MAX_CLASSES = 20_000
+_CUMULATIVE = ("scraped", "exported", "sampled_out", "dropped", "rejected")
+_decoder = msgspec.json.Decoder(LedgerReport)
+
+
+class LedgerHead(msgspec.Struct, frozen=True):
+    """The newest report of one collector's boot epoch."""
+
+    report: int
+    counters: Counters
+
+
+class LedgerHeads(Protocol):
+    """Remembers the newest report per collector and boot epoch."""
+
+    async def get(self, collector: str, boot_epoch: str) -> LedgerHead | None:
+        """The newest, or None before the first. Raises LogUnavailableError."""
+
+    async def put(self, collector: str, boot_epoch: str, head: LedgerHead) -> None:
+        """Replace the newest. Raises LogUnavailableError."""
+
+
+class LedgerService:
+    """Takes reports, records them, says what does not balance."""
+
+    def __init__(self, log: Log, heads: LedgerHeads) -> None:
+        self._log = log
+        self._heads = heads
+
+    async def report(self, subject_uri: str, body: bytes) -> LedgerAnswer:
+        """Record a report with its mismatches; raises InputError and LogUnavailableError."""
+        report = read_report(body)
+        before = await self._heads.get(subject_uri, report.boot_epoch)
+        mismatches = find_mismatches(before, report)
+        summary = _summary(report)
+        drafts = [Draft("ledger.report", subject_uri, canonical.encode(summary))]
+        drafts += [
+            Draft(
+                "ledger.mismatch",
+                subject_uri,
+                canonical.encode({**summary, "detail": detail, "kind": kind}),
+            )
+            for kind, detail in mismatches
+        ]
+        appended = await self._log.append(drafts)
+        if before is None or report.report > before.report:
+            head = LedgerHead(report.report, report.counters)
+            await self._heads.put(subject_uri, report.boot_epoch, head)
+        return LedgerAnswer(
+            index=appended[0].seq,
+            leaf_hash=appended[0].leaf_hash.hex(),
+            balanced=report.counters.imbalance() == 0,
+            mismatches=tuple(kind for kind, _ in mismatches),
+        )
+
+
+def read_report(body: bytes) -> LedgerReport:
+    """Parse a report; raises InputError."""
+    try:
+        report = _decoder.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InputError(f"not a ledger report: {error}"[:200]) from None
+    counters = report.counters
+    numbers = [getattr(counters, name) for name in (*_CUMULATIVE, "waiting")]
+    numbers += [*counters.lost.values(), report.report]
+    if not all(0 <= number <= canonical.MAX_SAFE_INTEGER for number in numbers):
+        raise InputError("a ledger report's numbers lie between 0 and 2^53-1")
+    if len(report.by_class) > MAX_CLASSES or len(counters.lost) > 100:
+        raise InputError(f"a ledger report names at most {MAX_CLASSES} classes and 100 reasons")
+    if not (0 < len(report.boot_epoch) <= 64 and len(report.sent_at) <= 40):
+        raise InputError("boot_epoch and sent_at are text of at most 64 and 40 characters")
+    return report
+
+
+def find_mismatches(before: LedgerHead | None, report: LedgerReport) -> list[tuple[str, str]]:
+    """Pairs of kind and detail: `imbalance`, `gap`, `counter-fell`, `class-sum`."""
+    found = []
+    if difference := report.counters.imbalance():
+        found.append(("imbalance", f"scraped differs from its parts by {difference} points"))
+    expected = 1 if before is None else before.report + 1
+    if report.report != expected:
+        found.append(("gap", f"report {report.report} came where {expected} was due"))
+    if before is not None:
+        fell = [
+            name
+            for name in _CUMULATIVE
+            if getattr(report.counters, name) < getattr(before.counters, name)
+        ]
+        if fell:
+            found.append(("counter-fell", f"fell since report {before.report}: {', '.join(fell)}"))
+    for name in ("dropped", "sampled_out"):
+        by_class = sum(getattr(counts, name) for _, counts in report.by_class)
+        if by_class != getattr(report.counters, name):
+            found.append(("class-sum", f"{name} by class adds up to {by_class}"))
+    return found
+
+
+def _summary(report: LedgerReport) -> dict[str, canonical.Value]:
+    counters = report.counters
+    numbers: dict[str, canonical.Value] = {
+        name: getattr(counters, name) for name in (*_CUMULATIVE, "waiting")
+    }
+    numbers["lost"] = {reason[:64]: count for reason, count in sorted(counters.lost.items())}
+    return {
+        "boot_epoch": report.boot_epoch,
+        "classes": len(report.by_class),
+        "counters": numbers,
+        "report": report.report,
+        "sent_at": report.sent_at,
+    }
