@@ -8,13 +8,12 @@
 #   remediation: Have the scorer take the table of importance into account.
 package rules.baseline.importance
 
-import data.lib.names
 import data.lib.patterns
 import data.lib.result
 
 findings := result.findings(_underrated, set(), rego.metadata.chain())
 
 _underrated := {position: rows |
-	some position, matched in patterns.find(data.data.importance.services, names.all_names)
+	some position, matched in patterns.find(data.data.importance.services)
 	rows := {row | some row in matched; input.proposals[position].score < row.importance_permille}
 }

@@ -8,13 +8,12 @@
 #   remediation: Propose a higher share, or drop after trading hours.
 package rules.baseline.trading_hours
 
-import data.lib.names
 import data.lib.patterns
 import data.lib.result
 import data.lib.subject
 
 findings := result.findings(_found, set(), rego.metadata.chain())
 
-_found := patterns.find(data.data.trading.services, names.all_names) if subject.in_window(data.data.trading.window)
+_found := patterns.find(data.data.trading.services) if subject.in_window(data.data.trading.window)
 
 _found := {} if not subject.in_window(data.data.trading.window)

@@ -9,23 +9,23 @@
 package rules.baseline.unknown_interpreter
 
 import data.lib.names
+import data.lib.patterns
 import data.lib.result
 import data.lib.subject
 
 findings := {position: {result.finding(_row, set(), rego.metadata.chain())} |
-	some position, proposal in input.proposals
-	some name in names.executables(proposal.process)
-	name in _interpreters
-	not _identified(proposal.process)
+	some position, executables in names.executables
+	count(executables & _interpreters) > 0
+	not _identified(input.proposals[position].process)
 }
 
 _row := data.data.baseline.unknown_interpreter
 
+_any_interpreter := patterns.any_of_rows(_row.interpreters).regex
+
 _interpreters := {name |
-	some name in names.all_names
-	some variant in {name, lower(name)}
-	some row in _row.interpreters
-	regex.match(row.regex, variant)
+	some name in union({executables | some executables in names.executables})
+	regex.match(_any_interpreter, name)
 }
 
 _identified(process) if {
