@@ -1,0 +1,1 @@
+"""Where process metrics come from."""
