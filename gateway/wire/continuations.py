@@ -58,6 +58,16 @@ def is_anchored(expression: str) -> bool:
     return _is_sequence_anchored(nodes)
 
 
+def is_end_free(expression: str) -> bool:
+    """Whether a match stays one whatever text follows: no position but the start is asked about.
+    False when in doubt."""
+    try:
+        nodes, _ = _parse(expression)
+    except _UnreadableError:
+        return False
+    return all(_is_node_end_free(node) for node in nodes)
+
+
 def prefix_expression(expression: str) -> str | None:
     """An RE2 expression that matches the whole of each text some continuation of which `expression`
     matches (as a search); None when every text must be taken to have such a continuation."""
@@ -119,6 +129,19 @@ def _is_node_anchored(node: Node) -> bool:
     if kind in ("MAX_REPEAT", "MIN_REPEAT"):
         return argument[0] >= 1 and _is_sequence_anchored(list(argument[2]))
     return False
+
+
+def _is_node_end_free(node: Node) -> bool:
+    kind, argument = str(node[0]), node[1]
+    if kind == "AT":
+        return str(argument) in ("AT_BEGINNING", "AT_BEGINNING_STRING")
+    if kind == "SUBPATTERN":
+        return all(_is_node_end_free(inner) for inner in argument[3])
+    if kind == "BRANCH":
+        return all(_is_node_end_free(inner) for branch in argument[1] for inner in branch)
+    if kind in ("MAX_REPEAT", "MIN_REPEAT"):
+        return all(_is_node_end_free(inner) for inner in argument[2])
+    return True
 
 
 def _emit_sequence(nodes: Sequence[Node]) -> str:

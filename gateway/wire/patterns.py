@@ -103,6 +103,16 @@ def could_match_continuation(pattern: Pattern, truncated: str) -> bool:
     )
 
 
+def always_continues(pattern: Pattern, truncated: str) -> bool:
+    """Whether every name that begins with `truncated` matches. Errs only towards False."""
+    if pattern.kind == "glob":
+        # The last * is no part of a set: a set ends with ].
+        is_open = pattern.text.endswith("*")
+    else:
+        is_open = continuations.is_end_free(pattern.expression)
+    return is_open and any(pattern.matches(form) for form in _truncated_forms(truncated))
+
+
 class PatternSet:
     """Many patterns asked at once. Positions are those of the sequence given."""
 
