@@ -158,7 +158,9 @@ class GatewayClient:
             return GatewayUnavailable(f"The gateway at {self._url} did not answer in time.")
         refusal = _find_tls_error(error)
         if refusal is not None:
-            reason = (getattr(refusal, "reason", None) or "handshake failed").lower().replace("_", " ")
+            reason = (
+                (getattr(refusal, "reason", None) or "handshake failed").lower().replace("_", " ")
+            )
             return GatewayRefused(
                 f"The gateway at {self._url} and this collector do not accept each other "
                 f"({reason}); check gateway.ca, gateway.certificate and their expiry."

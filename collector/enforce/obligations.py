@@ -10,18 +10,17 @@
 | `compliance.sampling.kept_permille` | the share of the class's processes kept, when sampled |
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from collector.enforce.decision import Decision
+from collector.model import Attributes, AttributeValue
 from gateway.wire.verdicts import KEEP_PERMILLE, Obligation
 
 MASKED = "[masked]"
 
 # What may hold a person's name or a secret; masked where no verdict says that it need not be.
 STRICTEST_MASK = ("process.command_line", "process.command_args", "process.owner")
-
-Attributes = dict[str, Any]
 
 
 def strictest(home_region: str) -> tuple[Obligation, ...]:
@@ -34,53 +33,59 @@ def strictest(home_region: str) -> tuple[Obligation, ...]:
     )
 
 
-def oblige(attributes: Mapping[str, Any], decision: Decision, home_region: str) -> Attributes:
+def oblige(
+    attributes: Attributes, decision: Decision, home_region: str
+) -> dict[str, AttributeValue]:
     """A kept process's resource attributes with its obligations attached and masks applied."""
-    leased = decision.obligations is not None
-    obligations = decision.obligations if leased else strictest(home_region)
-    assert obligations is not None
-    obliged: Attributes = dict(attributes)
-    obliged["compliance.verdict"] = "leased" if leased else "none"
+    given = decision.obligations
+    obligations = strictest(home_region) if given is None else given
+    obliged = dict(attributes)
+    obliged["compliance.verdict"] = "none" if given is None else "leased"
+    masked = {name for item in obligations if item["type"] == "mask" for name in _masks(item)}
+    for name in masked & attributes.keys():
+        obliged[name] = MASKED
+    if masked:
+        obliged["compliance.mask"] = tuple(sorted(masked))
     for obligation in obligations:
         _attach(obliged, obligation)
-    for name in obliged.get("compliance.mask", ()):
-        if name in attributes:
-            obliged[name] = MASKED
+    _attach_regions(obliged, obligations)
     if decision.kept_permille < KEEP_PERMILLE:
         obliged["compliance.sampling.kept_permille"] = decision.kept_permille
     return obliged
 
 
-def _attach(obliged: Attributes, obligation: Obligation) -> None:
+def _attach(obliged: dict[str, AttributeValue], obligation: Obligation) -> None:
     kind = obligation["type"]
     if kind == "retain_days":
         for bound in ("at_least", "at_most", "at_hand"):
-            if isinstance(obligation.get(bound), int):
-                _tighten(obliged, f"compliance.retain_days.{bound}", obligation[bound])
-    elif kind == "allowed_regions":
-        _narrow(obliged, _texts(obligation.get("regions", ())))
-    elif kind == "mask":
-        masked = set(obliged.get("compliance.mask", ())) | set(
-            _texts(obligation.get("attributes", ()))
-        )
-        obliged["compliance.mask"] = sorted(masked)
-    else:
+            days = obligation.get(bound)
+            if isinstance(days, int):
+                _tighten(obliged, f"compliance.retain_days.{bound}", days)
+    elif kind not in ("allowed_regions", "mask"):
         obliged[f"compliance.{kind}"] = True
 
 
-def _tighten(obliged: Attributes, name: str, days: int) -> None:
+def _tighten(obliged: dict[str, AttributeValue], name: str, days: int) -> None:
     stricter = min if name.endswith("at_most") else max
-    obliged[name] = stricter(obliged.get(name, days), days)
+    before = obliged.get(name)
+    obliged[name] = stricter(before, days) if isinstance(before, int) else days
 
 
-def _narrow(obliged: Attributes, regions: Sequence[str]) -> None:
-    allowed = set(obliged.get("compliance.allowed_regions", regions)) & set(regions)
-    obliged["compliance.allowed_regions"] = sorted(allowed)
+def _attach_regions(obliged: dict[str, AttributeValue], obligations: Sequence[Obligation]) -> None:
+    """Several lists of regions allow only what is in each of them."""
+    lists = [
+        frozenset(_texts(item.get("regions")))
+        for item in obligations
+        if item["type"] == "allowed_regions"
+    ]
+    if lists:
+        obliged["compliance.allowed_regions"] = tuple(sorted(frozenset.intersection(*lists)))
+
+
+def _masks(obligation: Obligation) -> list[str]:
+    return _texts(obligation.get("attributes"))
 
 
 def _texts(values: Any) -> list[str]:
-    return [value for value in values if isinstance(value, str)] if _is_list(values) else []
-
-
-def _is_list(values: Any) -> bool:
-    return isinstance(values, list | tuple)
+    listed = values if isinstance(values, list | tuple) else ()
+    return [value for value in listed if isinstance(value, str)]

@@ -1,0 +1,122 @@
+"""One round of asking: policy, verdicts, evidence, leases. It never raises for the gateway's sake;
+what went wrong is in the round, and without a lease everything is kept (P1)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from collector.client.gateway_client import GatewayClient, GatewayRefused
+from collector.client.leases import LeaseStore, Moment
+from collector.client.messages import PolicyAnswer, Proposal, split_batches
+from collector.client.witness import Witness
+from collector.errors import EvidenceError, GatewayUnavailable
+from gateway.wire.classes import ProcessClass
+from gateway.wire.ledger import LedgerAnswer, LedgerReport
+from gateway.wire.verdicts import DecisionAnswer, EntryRef, Verdict
+
+
+@dataclass(frozen=True)
+class Question:
+    """A class to ask about, and the proposal of one process of it that stands for all."""
+
+    process_class: ProcessClass
+    proposal: Proposal
+
+
+class Consultation:
+    """Asks the gateway on behalf of the agent.
+
+    `outage` is why the gateway gave no usable answer in this round, or None; `evidence_failure`
+    is why its evidence does not hold, which is final.
+    """
+
+    def __init__(self, client: GatewayClient, leases: LeaseStore, witness: Witness) -> None:
+        self._client = client
+        self._leases = leases
+        self._witness = witness
+        self._verdicts: dict[str, Verdict] = {}
+        self.policy: PolicyAnswer | None = None
+        self.outage: str | None = None
+        self.evidence_failure: str | None = None
+
+    def refresh_policy(self) -> None:
+        """Begin a round: learn the active policy, so that a lease of another one dies."""
+        self.outage = None
+        try:
+            policy = self._client.fetch_policy()
+        except GatewayUnavailable as error:
+            self._note_outage(error)
+            return
+        self._leases.observe_activation(policy.activation)
+        self.policy = policy
+
+    def ask(self, questions: Mapping[str, Question]) -> int:
+        """Ask about the classes (by key) whose leases end soon or do not live; how many that is."""
+        due = {key: asked for key, asked in questions.items() if self._leases.is_ending(key)}
+        by_ref = {asked.proposal.ref: (key, asked) for key, asked in due.items()}
+        for batch in split_batches([asked.proposal for asked in due.values()]):
+            if self.outage is not None or self.evidence_failure is not None:
+                break
+            try:
+                sent = self._leases.mark_sending()
+                answer = self._client.propose(batch)
+                self._hold_to_evidence(answer)
+            except GatewayUnavailable as error:
+                self._note_outage(error)
+            except EvidenceError as error:
+                self._note_failure(error)
+            else:
+                self._take(answer, sent, by_ref)
+        return len(due)
+
+    def report(self, report: LedgerReport) -> LedgerAnswer | None:
+        """Send a ledger report; None when the gateway does not have it."""
+        try:
+            answer = self._client.send_ledger(report)
+            self._witness.record(EntryRef(answer.index, answer.leaf_hash))
+        except GatewayUnavailable as error:
+            self._note_outage(error)
+            return None
+        except EvidenceError as error:
+            self._note_failure(error)
+            return None
+        return answer
+
+    def live(self, class_key: str | None) -> Verdict | None:
+        """The verdict of the class's live lease."""
+        if class_key is None or self.evidence_failure is not None:
+            return None
+        return self._leases.live(class_key)
+
+    def answered(self, class_key: str | None) -> Verdict | None:
+        """What the gateway last said of the class, lease or not; to explain, never to act on."""
+        return self._verdicts.get(class_key or "")
+
+    def seconds_left(self, class_key: str | None) -> float:
+        """How long the class's lease lasts."""
+        return self._leases.seconds_left(class_key) if class_key else 0.0
+
+    def _hold_to_evidence(self, answer: DecisionAnswer) -> None:
+        if not answer.entries:
+            raise GatewayUnavailable("The gateway's answer names no entry of its log.")
+        # Before the first checkpoint is signed an answer carries none.
+        self._witness.observe(answer.checkpoint or self._client.fetch_checkpoint())
+        self._witness.record(max(answer.entries, key=lambda entry: entry.index))
+
+    def _take(
+        self, answer: DecisionAnswer, sent: Moment, by_ref: Mapping[str, tuple[str, Question]]
+    ) -> None:
+        self._leases.observe_activation(answer.policy.activation)
+        for ref, position in answer.refs:
+            key, asked = by_ref[ref]
+            verdict = answer.verdicts[position]
+            self._verdicts[key] = verdict
+            self._leases.grant(asked.process_class, verdict, sent)
+
+    def _note_outage(self, error: GatewayUnavailable) -> None:
+        self.outage = str(error)
+        if isinstance(error, GatewayRefused):
+            self._leases.void_all()
+
+    def _note_failure(self, error: EvidenceError) -> None:
+        self.evidence_failure = str(error)
+        self._leases.void_all()
