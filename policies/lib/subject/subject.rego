@@ -37,6 +37,9 @@ some_text(value) if {
 #   True while a window of data.windows is active. Unknown windows count as active, which is the
 #   more protective reading.
 # scope: document
-in_window(name) if name in input.context.time.windows
+in_window(name) if name in _windows
 
-in_window(_) if not is_array(input.context.time.windows)
+in_window(_) if not is_array(_windows)
+
+# `not f(input.x)` is undefined, not true, where input.x is (OPA issue 4743), hence the default.
+_windows := object.get(input, ["context", "time", "windows"], null)

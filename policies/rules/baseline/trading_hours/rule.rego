@@ -14,6 +14,6 @@ import data.lib.subject
 
 findings := result.findings(_found, set(), rego.metadata.chain())
 
-_found := patterns.find(data.data.trading.services) if subject.in_window(data.data.trading.window)
+default _found := {}
 
-_found := {} if not subject.in_window(data.data.trading.window)
+_found := patterns.find(data.data.trading.services) if subject.in_window(data.data.trading.window)
