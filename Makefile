@@ -1,0 +1,59 @@
+# Each target sets itself up. PYTHON names the interpreter (3.11 or newer) to begin with.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PATH := $(CURDIR)/$(BIN):$(CURDIR)/.parts/bin:$(PATH)
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint types contracts policies interop bench requirements clean
+
+help:  ## what there is to make
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# Set up anew when the pinned requirements or the package's metadata change.
+$(VENV)/runtime.ok: requirements/runtime.txt pyproject.toml
+	@echo "Setting up $(VENV) (pinned, hash-checked packages) ..."
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11 ...")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/runtime.txt
+	@$(BIN)/python deploy/link.py
+	@touch $@
+
+$(VENV)/dev.ok: requirements/dev.txt $(VENV)/runtime.ok
+	@echo "Adding test tools to $(VENV) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@touch $@
+
+.parts/bin/opa: deploy/parts.py
+	@$(PYTHON) deploy/parts.py opa
+
+demo: $(VENV)/runtime.ok .parts/bin/opa  ## the whole product on this machine's own processes
+	@$(BIN)/gateway demo
+
+test: $(VENV)/dev.ok .parts/bin/opa  ## unit, contract, property, fault and end-to-end tests
+	@$(BIN)/python -m pytest tests --ignore=tests/interop
+
+lint: $(VENV)/dev.ok  ## ruff
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+types: $(VENV)/dev.ok  ## mypy --strict, tests too
+	@$(BIN)/mypy gateway collector tests bench
+
+contracts: $(VENV)/dev.ok  ## the direction of imports
+	@$(BIN)/lint-imports
+
+policies: $(VENV)/dev.ok .parts/bin/opa  ## OPA's own check, format and tests over policies/
+	@.parts/bin/opa check --strict --capabilities policies/capabilities.json -b policies
+	@test -z "$$(.parts/bin/opa fmt --list policies)" || { .parts/bin/opa fmt --list policies; exit 1; }
+	@.parts/bin/opa test policies
+
+interop: $(VENV)/dev.ok .parts/bin/opa policies  ## the real parts
+	@$(BIN)/python -m pytest tests/interop
+
+bench: $(VENV)/dev.ok .parts/bin/opa  ## verdicts per second beside the real OPA, in one run
+	@$(BIN)/python -m bench.decisions
+
+requirements:  ## pin the requirements anew (needs uv)
+	@requirements/compile.sh
+
+clean:  ## remove what the other targets made here
+	rm -rf $(VENV) .parts .demo bench/out .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

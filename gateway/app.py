@@ -1,0 +1,205 @@
+"""Composition: builds a gateway from its configuration. Nothing here decides anything."""
+
+import asyncio
+import hashlib
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from starlette.types import ASGIApp
+
+from gateway import canonical
+from gateway.api.application import create_application
+from gateway.api.bodies import BodyLimits
+from gateway.api.decisions import decision_handler, decisions_router, ledger_handler
+from gateway.api.denials import DenialRecorder
+from gateway.api.evidence import evidence_router
+from gateway.api.health import Check, health_router
+from gateway.api.metrics import Metrics
+from gateway.audit.port import Draft
+from gateway.audit.sql_log import SqlLog
+from gateway.bundles.acceptance import accept
+from gateway.candidate import read_candidate
+from gateway.changes.activation import Candidate, Justification, activate, active_policy
+from gateway.clock import Clock
+from gateway.configuration import GatewayConfig, database_url
+from gateway.decisions.ledger import LedgerService
+from gateway.decisions.policy import ActivePolicy
+from gateway.decisions.service import DecisionService
+from gateway.engine.supervisor import SupervisedOpa
+from gateway.errors import ConfigError, GatewayError
+from gateway.identity.spiffe import subject_of_certificate
+from gateway.identity.trust import TrustStore
+from gateway.sealed.age import AgeKeyService
+from gateway.storage.activations_store import Activation, SqlActivations
+from gateway.storage.engine import open_database
+from gateway.storage.ledger_heads_store import SqlLedgerHeads
+from gateway.storage.schema import migrate
+from gateway.transparency.notes import Signer
+
+VERSION = metadata.version("compliance-gateway")
+_FIRST = Justification("configuration", "first start of a new log", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """A running gateway without its listener."""
+
+    asgi: ASGIApp
+    policy: ActivePolicy
+    log: SqlLog
+
+
+@dataclass(frozen=True, slots=True)
+class OpenLog:
+    """The log with what is kept beside it."""
+
+    log: SqlLog
+    activations: SqlActivations
+    heads: SqlLedgerHeads
+    keys: AgeKeyService
+    actor: str
+
+
+@asynccontextmanager
+async def open_log(config: GatewayConfig, path: Path, clock: Clock) -> AsyncIterator[OpenLog]:
+    """Open the database and its log; raises ConfigError and LogUnavailableError."""
+    signer = signer_of(config)
+    actor = _own_uri(config)
+    keys = AgeKeyService.open(config.key_service.age_identity)
+    async with AsyncExitStack() as stack:
+        database = await asyncio.to_thread(open_database, database_url(config, path))
+        stack.callback(database.dispose)
+        await asyncio.to_thread(migrate, database)
+        log = await SqlLog.open(database, config.log.origin, signer, keys, clock, actor)
+        stack.push_async_callback(log.aclose)
+        activations = SqlActivations(database, config.log.origin)
+        yield OpenLog(log, activations, SqlLedgerHeads(database), keys, actor)
+
+
+@asynccontextmanager
+async def run_gateway(config: GatewayConfig, path: Path, clock: Clock) -> AsyncIterator[Gateway]:
+    """Everything but the listener; bad configuration raises before anything is answered."""
+    trust = TrustStore(config.trust_domain, config.tls.ca, config.tls.crl, clock)
+    candidate = await asyncio.to_thread(read_candidate, config)
+    instance = secrets.token_hex(8)
+    async with AsyncExitStack() as stack:
+        opened = await stack.enter_async_context(open_log(config, path, clock))
+        activation = await _require_activation(opened, candidate, config, clock)
+        engine = SupervisedOpa(
+            candidate.bundle, config.engine.opa, deadline_seconds=config.engine.timeout_ms / 1000
+        )
+        stack.push_async_callback(engine.aclose)
+        await engine.start()
+        policy = active_policy(activation, candidate, engine, config.policies.max_age_days)
+        await _mark(opened, "gateway.started", {"instance": instance, "version": VERSION})
+        stack.push_async_callback(_stopped, opened, instance)
+        yield Gateway(_application(config, clock, trust, opened, policy), policy, opened.log)
+
+
+async def _require_activation(
+    opened: OpenLog, candidate: Candidate, config: GatewayConfig, clock: Clock
+) -> Activation:
+    """The activation in force. A new log's first one is the configuration's own; any later change
+    must have been put in force with its record."""
+    newest = await asyncio.to_thread(opened.activations.newest)
+    if newest is None:
+        await asyncio.to_thread(accept, candidate.bundle, config.engine.opa)
+        keys = [
+            Draft("key.created", opened.actor, canonical.encode(key)) for key in known_keys(config)
+        ]
+        return await activate(
+            opened.log, opened.activations, candidate, None, _FIRST, opened.actor, clock, keys
+        )
+    if (newest.bundle, newest.floor) != (candidate.bundle.hash, candidate.floor.hash):
+        raise ConfigError(
+            f"bundle {candidate.bundle.revision} with its floor is not what is in force "
+            f"(bundle {newest.revision}, activation {newest.number}); put the old files back, or "
+            "run `gateway policy activate` with a justification and an approval id"
+        )
+    return newest
+
+
+def known_keys(config: GatewayConfig) -> list[dict[str, canonical.Value]]:
+    """The keys that the configuration names, as `key.created` bodies: fingerprints only."""
+    named = [("checkpoint", signer_of(config).vkey)]
+    named += [
+        ("floor", path.read_text(encoding="utf-8").strip()) for path in config.policies.floor_keys
+    ]
+    return [
+        {"fingerprint": hashlib.sha256(vkey.encode()).hexdigest(), "purpose": purpose}
+        for purpose, vkey in named
+    ]
+
+
+def _application(
+    config: GatewayConfig, clock: Clock, trust: TrustStore, opened: OpenLog, policy: ActivePolicy
+) -> ASGIApp:
+    metrics = Metrics()
+    metrics.activation.set(policy.ref.activation)
+    limits = BodyLimits(config.limits.body_bytes, config.limits.body_timeout_seconds)
+    service = DecisionService(lambda: policy, opened.log, clock, opened.actor, metrics.observe)
+    ledger = LedgerService(opened.log, opened.heads)
+    routers = {
+        "decisions": decisions_router(
+            decision_handler(service, limits, metrics), ledger_handler(ledger, limits)
+        ),
+        "evidence": evidence_router(opened.log, lambda: policy),
+        "health": health_router(_checks(clock, trust, opened, policy), metrics),
+    }
+    denials = DenialRecorder(opened.log, clock, opened.actor)
+    return create_application(routers, trust, denials, metrics.count_request, VERSION)
+
+
+def _checks(
+    clock: Clock, trust: TrustStore, opened: OpenLog, policy: ActivePolicy
+) -> dict[str, Check]:
+    async def log() -> str | None:
+        return opened.log.health()
+
+    async def keys() -> str | None:
+        return opened.keys.health() or trust.health()
+
+    async def bundle() -> str | None:
+        if clock.now_us() < policy.expires_us:
+            return None
+        return f"bundle {policy.ref.revision} is past its maximum age; activate a newer one"
+
+    return {"engine": policy.engine.health, "log": log, "keys": keys, "bundle": bundle}
+
+
+async def _mark(opened: OpenLog, kind: str, body: dict[str, canonical.Value]) -> None:
+    await opened.log.append([Draft(kind, opened.actor, canonical.encode(body))])
+
+
+async def _stopped(opened: OpenLog, instance: str) -> None:
+    await _mark(opened, "gateway.stopped", {"instance": instance, "reason": "asked to stop"})
+
+
+def signer_of(config: GatewayConfig) -> Signer:
+    """The checkpoint signer; raises ConfigError."""
+    path = config.log.checkpoint_key
+    try:
+        key = load_pem_private_key(path.read_bytes(), password=None)
+    except (OSError, ValueError, TypeError) as error:
+        raise ConfigError(
+            f"{path}: the checkpoint key cannot be read ({type(error).__name__}); "
+            "`gateway keys init` makes one"
+        ) from None
+    if not isinstance(key, Ed25519PrivateKey):
+        raise ConfigError(f"{path}: the checkpoint key must be Ed25519")
+    return Signer(config.log.origin, key)
+
+
+def _own_uri(config: GatewayConfig) -> str:
+    try:
+        certificate = x509.load_pem_x509_certificate(config.tls.certificate.read_bytes())
+        return subject_of_certificate(certificate, config.trust_domain).uri
+    except (OSError, ValueError, GatewayError) as error:
+        raise ConfigError(f"{config.tls.certificate}: no certificate of ours: {error}") from None

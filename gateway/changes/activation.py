@@ -1,0 +1,145 @@
+"""Putting a bundle and a floor in force, with its record (P5).
+
+The entry is durable before the row that puts it in force, and the activation's number is the
+entry's sequence number: a crash between the two leaves an entry whose number is never used.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from gateway import canonical
+from gateway.audit.port import Draft, Log
+from gateway.bundles.folder import Bundle
+from gateway.clock import Clock
+from gateway.decisions.floor import Floor, FloorFile, removed_rows
+from gateway.decisions.policy import ActivePolicy
+from gateway.decisions.proposals import ProposalReader
+from gateway.decisions.windows import parse_windows
+from gateway.engine.port import Engine
+from gateway.errors import BundleError
+from gateway.storage.activations_store import Activation
+from gateway.wire.verdicts import PolicyRef
+
+_DAY_US = 86_400_000_000
+
+
+class Activations(Protocol):
+    """Where activations are kept."""
+
+    def newest(self) -> Activation | None:
+        """The one in force."""
+
+    def add(self, activation: Activation, archive: bytes, floor_note: bytes) -> None:
+        """Put one in force."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A bundle and floor that were read and accepted. `floor_note` is the signed file's bytes,
+    empty without one."""
+
+    bundle: Bundle
+    floor: Floor
+    floor_note: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Justification:
+    """Who puts something in force, and why (the scenarios' seven audit fields)."""
+
+    user: str
+    text: str
+    approval_id: str
+
+
+async def activate(
+    log: Log,
+    activations: Activations,
+    candidate: Candidate,
+    before: Activation | None,
+    why: Justification,
+    actor: str,
+    clock: Clock,
+    extra: Sequence[Draft] = (),
+) -> Activation:
+    """Record and put in force; raises LogUnavailableError and StorageError."""
+    bundle = candidate.bundle
+    now_us = clock.now_us()
+
+    def body(first_seq: int) -> bytes:
+        return canonical.encode(
+            {
+                "activation": first_seq,
+                "bundle": bundle.hash,
+                "change": {
+                    "approval_id": why.approval_id,
+                    "change_type": "bundle.activate",
+                    "justification": why.text,
+                    "new_value": f"{bundle.revision} floor {candidate.floor.hash}",
+                    "previous_value": f"{before.revision} floor {before.floor}" if before else "",
+                    "user": why.user,
+                },
+                "floor": candidate.floor.hash,
+                "revision": bundle.revision,
+                "version": bundle.version,
+            }
+        )
+
+    appended = await log.append([Draft("bundle.activated", actor, body), *extra])
+    activation = Activation(
+        number=appended[0].seq,
+        bundle=bundle.hash,
+        revision=bundle.revision,
+        version=bundle.version,
+        floor=candidate.floor.hash,
+        activated_us=now_us,
+    )
+    await asyncio.to_thread(activations.add, activation, bundle.archive, candidate.floor_note)
+    return activation
+
+
+def verify_successor(before: Activation, old_floor: FloorFile | None, candidate: Candidate) -> None:
+    """Raises BundleError unless the candidate may follow: a newer bundle version, or the same
+    bundle; a floor that takes nothing away and is no older."""
+    bundle = candidate.bundle
+    if bundle.hash != before.bundle and bundle.version <= before.version:
+        raise BundleError(
+            f"the bundle's version {bundle.version} is not newer than {before.version}, which is "
+            "in force; raise metadata.version in .manifest"
+        )
+    if old_floor is None:
+        return
+    new_floor = candidate.floor.file
+    if new_floor is None or new_floor.version < old_floor.version:
+        raise BundleError(
+            f"the floor must be version {old_floor.version} or newer; it was taken away"
+        )
+    if lost := removed_rows(old_floor, new_floor):
+        raise BundleError(
+            f"the floor would lose {', '.join(lost)}; lowering it needs two approvers and "
+            "24 hours, which this command cannot give"
+        )
+
+
+def active_policy(
+    activation: Activation, candidate: Candidate, engine: Engine, max_age_days: int
+) -> ActivePolicy:
+    """The policy in force, ready to decide with."""
+    declaration = candidate.bundle.class_declaration
+    return ActivePolicy(
+        ref=PolicyRef(
+            activation=activation.number,
+            revision=activation.revision,
+            bundle=activation.bundle,
+            floor=activation.floor,
+        ),
+        engine=engine,
+        floor=candidate.floor,
+        declaration=declaration,
+        reader=ProposalReader(declaration),
+        schedule=parse_windows(candidate.bundle.windows),
+        max_age_seconds=max_age_days * 86_400,
+        expires_us=activation.activated_us + max_age_days * _DAY_US,
+    )

@@ -1,0 +1,70 @@
+"""The console script `gateway`. Exit 0: fine, 1: what was checked fails, 2: could not check."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gateway.audit_cli import audit_app
+from gateway.errors import GatewayError
+from gateway.keys_cli import keys_app
+from gateway.policy_cli import policy_app
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="The compliance gateway: no drop of telemetry without a recorded verdict.",
+)
+config_app = typer.Typer(no_args_is_help=True, help="The gateway's own configuration.")
+app.add_typer(keys_app, name="keys", help="Certificates and keys of a trust domain.")
+app.add_typer(policy_app, name="policy", help="Write, check and put in force policies.")
+app.add_typer(config_app, name="config")
+app.add_typer(audit_app, name="audit", help="Verify and read the log, alone.")
+
+Config = Annotated[Path, typer.Option(help="gateway.yaml")]
+
+
+@app.command()
+def serve(config: Config = Path("gateway.yaml")) -> None:
+    """Serve collectors over mutual TLS until told to stop."""
+    from gateway.configuration import load_configuration
+    from gateway.serving import serve as run
+
+    run(load_configuration(config), config, lambda line: typer.echo(line, err=True))
+
+
+@config_app.command("check")
+def check_config(config: Config = Path("gateway.yaml")) -> None:
+    """Read the configuration and everything that it names, and start nothing."""
+    from gateway.app import signer_of
+    from gateway.candidate import read_candidate
+    from gateway.configuration import load_configuration
+    from gateway.identity.tls import server_context
+
+    settings = load_configuration(config)
+    server_context(settings.tls.certificate, settings.tls.key, settings.tls.ca)
+    signer_of(settings)
+    candidate = read_candidate(settings)
+    typer.echo(
+        f"{config}: good. bundle {candidate.bundle.revision}, floor {candidate.floor.hash[:16]}"
+    )
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Option(help="made anew each time")] = Path(".demo"),
+) -> None:
+    """Keys, a gateway over mTLS, a collector, verdicts on real processes, an audit."""
+    from gateway.demo import run_demo
+
+    raise typer.Exit(run_demo(folder))
+
+
+def main() -> None:
+    """Run the command; a declared error is one sentence and exit code 2."""
+    try:
+        app()
+    except GatewayError as error:
+        typer.echo(f"gateway: {error}", err=True)
+        sys.exit(2)

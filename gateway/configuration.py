@@ -1,0 +1,116 @@
+"""gateway.yaml, parsed once into frozen types. Paths are relative to the file."""
+
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+
+from gateway.errors import ConfigError
+from gateway.wire.documents import load_yaml
+
+Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
+Positive = Annotated[int, msgspec.Meta(gt=0)]
+
+
+class Listen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where to listen; loopback unless told."""
+
+    host: str = "127.0.0.1"
+    port: Port = 8443
+
+
+class Tls(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The gateway's certificate chain and key, the CAs of its clients, their CRL."""
+
+    certificate: Path
+    key: Path
+    ca: Path
+    crl: Path | None = None
+
+
+class LogConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The log's name, database URL (`sqlite:///relative.db`) and checkpoint signing key."""
+
+    origin: str
+    database: str
+    checkpoint_key: Path
+
+
+class Policies(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Bundle folder, signed floor file and the keys that may sign it."""
+
+    bundle: Path
+    floor: Path | None = None
+    floor_keys: tuple[Path, ...] = ()
+    max_age_days: Annotated[int, msgspec.Meta(ge=1, le=366)] = 90
+
+
+class EngineConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The OPA program, how long one evaluation may take, how much memory it may use."""
+
+    opa: Path = Path(".parts/bin/opa")
+    timeout_ms: Positive = 2000
+
+
+class KeyServiceConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The age identity file that wraps the log's payload keys."""
+
+    age_identity: Path
+
+
+class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What one request may cost."""
+
+    body_bytes: Positive = 2 * 1024 * 1024
+    body_timeout_seconds: Positive = 10
+
+
+class GatewayConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The whole of gateway.yaml."""
+
+    trust_domain: str
+    tls: Tls
+    log: LogConfig
+    policies: Policies
+    key_service: KeyServiceConfig
+    listen: Listen = Listen()
+    engine: EngineConfig = EngineConfig()
+    limits: Limits = Limits()
+
+
+def load_configuration(path: Path) -> GatewayConfig:
+    """Read gateway.yaml; raises ConfigError that names the setting."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise ConfigError(f"{path}: cannot be read: {reason}") from None
+    value = load_yaml(text, str(path))
+    base = path.parent.resolve()
+    try:
+        return msgspec.convert(value, GatewayConfig, dec_hook=lambda kind, item: _path(base, item))
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{path}: {_sentence(error)}") from None
+
+
+def database_url(config: GatewayConfig, config_path: Path) -> str:
+    """The database's URL, a relative SQLite path made absolute beside the configuration file."""
+    prefix = "sqlite:///"
+    url = config.log.database
+    if url.startswith(prefix) and not url.startswith(prefix + "/"):
+        return prefix + str(config_path.parent.resolve() / url.removeprefix(prefix))
+    return url
+
+
+def _path(base: Path, item: object) -> Path:
+    if not isinstance(item, str) or not item:
+        raise ValueError("expected a path")
+    return base / item
+
+
+def _sentence(error: msgspec.ValidationError) -> str:
+    message, _, place = str(error).partition(" - at `$")
+    place = place.rstrip("`").lstrip(".") or "the top level"
+    return (
+        f"at {place}: {message[0].lower()}{message[1:]}; see docs/operations.md for every setting"
+    )
