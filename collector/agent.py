@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import structlog
 
+from collector.assessment import Assessor, Wish
 from collector.client.consultation import Consultation, Question
 from collector.client.messages import MAX_PROFILE, MAX_SCORER, MAX_WHY, Proposal
 from collector.enforce.decision import Candidate, Decision, decide
@@ -15,43 +16,16 @@ from collector.enforce.ledger import Ledger
 from collector.errors import ExportError, SourceError
 from collector.export.json_lines import count_points
 from collector.model import ProcessSnapshot
+from collector.sources.port import Scan, Source
 from gateway.clock import Clock, format_time
 from gateway.errors import CanonicalError
 from gateway.wire.classes import IDENTITY_SOURCE, ProcessClass, Sender, project
 from gateway.wire.ledger import Counters
-from gateway.wire.verdicts import Action, Verdict
+from gateway.wire.verdicts import Verdict
 
 MAX_WAITING_POINTS = 200_000  # past it scraping pauses: nothing that waits is given up
 
 _REPORTS_PER_CYCLE = 2  # the one that an outage held back, and the present one
-
-
-@dataclass(frozen=True)
-class Wish:
-    """What the collector would like to do with a process, and from which pattern that came."""
-
-    action: Action
-    sample_rate: float | None = None
-    score: float | None = None
-    profile: str = ""
-    scorer: str = ""
-    why: str = ""
-    pattern: str | None = None
-    forced_reason: str | None = None
-
-
-class Source(Protocol):
-    """Where processes come from."""
-
-    def scrape(self) -> Sequence[ProcessSnapshot]:
-        """All processes now; raises SourceError when none can be read."""
-
-
-class Assessor(Protocol):
-    """Classification, profile and overrides, put together."""
-
-    def assess(self, snapshot: ProcessSnapshot) -> Wish:
-        """The wish for one process; never raises for what a process is."""
 
 
 class Exporter(Protocol):
@@ -83,6 +57,7 @@ class CycleSummary:
     outage: str | None
     evidence_failure: str | None
     problems: tuple[str, ...]
+    missed: Mapping[str, int]
     counters: Counters
 
     def points(self, outcome: str) -> int:
@@ -133,8 +108,8 @@ class Agent:
         """Do one cycle; raises nothing that a gateway, host or disk may cause."""
         self._cycle += 1
         problems: list[str] = []
-        snapshots = self._scrape(problems)
-        settled, asked = self.settle(snapshots)
+        scan = self._scrape(problems)
+        settled, asked = self.settle(scan.snapshots)
         self._waiting.extend(
             self._enforcer.apply(Enforced(item.snapshot, item.decision) for item in settled)
         )
@@ -148,6 +123,7 @@ class Agent:
             outage=self._consultation.outage,
             evidence_failure=self._consultation.evidence_failure,
             problems=tuple(problems),
+            missed=scan.missed,
             counters=self._ledger.counters(),
         )
 
@@ -168,20 +144,20 @@ class Agent:
         asked = self._consultation.ask(questions)
         return tuple(self._decide(case, as_seen_before) for case in cases), asked
 
-    def _scrape(self, problems: list[str]) -> Sequence[ProcessSnapshot]:
+    def _scrape(self, problems: list[str]) -> Scan:
         if sum(map(count_points, self._waiting)) > MAX_WAITING_POINTS:
             problems.append(
                 f"More than {MAX_WAITING_POINTS} points wait for export, so this sample was not "
                 "taken; mend what keeps export.file from being written."
             )
-            return ()
+            return Scan((), {})
         try:
-            snapshots = self._source.scrape()
+            scan = self._source.scan()
         except SourceError as error:
             problems.append(str(error))
-            return ()
-        self._ledger.count_scraped(sum(snapshot.point_count for snapshot in snapshots))
-        return snapshots
+            return Scan((), {})
+        self._ledger.count_scraped(sum(snapshot.point_count for snapshot in scan.snapshots))
+        return scan
 
     def _classify(self, snapshot: ProcessSnapshot) -> _Case:
         wish = self._assessor.assess(snapshot)

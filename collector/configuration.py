@@ -19,8 +19,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from collector.classify import ClassRule, Override, parse_classification, parse_overrides
 from collector.client.connection import GatewayConnection
 from collector.errors import ConfigError
+from collector.profiles import Profile, parse_profile
 from gateway.errors import ConfigError as DocumentError
 from gateway.errors import VerificationError
 from gateway.transparency.notes import Verifier
@@ -46,8 +48,7 @@ _GATEWAY = ("url", "ca", "certificate", "key", "tier")
 
 @dataclass(frozen=True)
 class Configuration:
-    """What collector.yaml says. The three raw values are parsed by collector.classify and
-    collector.profiles, which own their form."""
+    """What collector.yaml says."""
 
     path: Path
     gateway: GatewayConnection
@@ -57,9 +58,9 @@ class Configuration:
     export_file: Path
     interval_seconds: float
     observe: bool
-    raw_profile: Any
-    raw_classification: Any
-    raw_overrides: Any
+    profile: Profile
+    rules: tuple[ClassRule, ...]
+    overrides: tuple[Override, ...]
 
 
 def load_configuration(path: Path) -> Configuration:
@@ -81,9 +82,11 @@ def load_configuration(path: Path) -> Configuration:
         export_file=export.file("file"),
         interval_seconds=_parse_interval(raw),
         observe=raw.boolean("observe"),
-        raw_profile=raw.value("profile"),
-        raw_classification=_included(raw, "process_classification"),
-        raw_overrides=_included(raw, "overrides"),
+        profile=parse_profile(raw.value("profile"), f"{path}: profile"),
+        rules=parse_classification(
+            _included(raw, "process_classification"), f"{path}: process_classification"
+        ),
+        overrides=parse_overrides(_included(raw, "overrides"), f"{path}: overrides"),
     )
 
 
