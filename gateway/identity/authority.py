@@ -182,11 +182,11 @@ def trust_domain_of(issuing: x509.Certificate) -> str:
     return domains[0]
 
 
-def load_issuer(folder: Path) -> Issuer:
-    """The issuing CA of the domain in `folder`; raises ConfigError."""
-    certificate_path, key_path = folder / f"{ISSUING}.pem", folder / f"{ISSUING}.key"
-    certificate_pem = read_file(certificate_path, "issuing CA's certificate")
-    key_pem = read_file(key_path, "issuing CA's key")
+def load_issuer(folder: Path, stem: Path = ISSUING) -> Issuer:
+    """The issuing CA of the domain in `folder` (or its root); raises ConfigError."""
+    certificate_path, key_path = folder / f"{stem}.pem", folder / f"{stem}.key"
+    certificate_pem = read_file(certificate_path, "CA's certificate")
+    key_pem = read_file(key_path, "CA's key")
     try:
         certificate = x509.load_pem_x509_certificate(certificate_pem)
         key = load_pem_private_key(key_pem, None)

@@ -42,7 +42,8 @@ class TrustStore:
     `roots` is a PEM bundle of root *and* issuing CAs; `crl` a PEM file with a CRL of each issuing
     CA, or None where revocation is not in use. Both are read again when they change, looked at no
     more than once a second. A file that turns unusable fails closed: nobody is identified until it
-    is mended, and `health` says why. Raises ConfigError when they cannot be used at the start.
+    is mended, and `health` says why. To add a CA change the bundle first, then the CRL file; to take
+    one out, the other way round: so nobody else is refused in between. Raises ConfigError when they cannot be used at the start.
     """
 
     def __init__(self, trust_domain: str, roots: Path, crl: Path | None, clock: Clock) -> None:
@@ -76,9 +77,16 @@ class TrustStore:
         self._look()
         if self._problem is not None:
             return self._problem
-        now_us = self._clock.now_us()
-        problems = (revocations.problem(now_us) for revocations in self._revocations.values())
-        return next((problem for problem in problems if problem), None)
+        if self._crl is None:
+            return None
+        for authority in self._authorities:
+            revocations = self._revocations.get(authority.fingerprint)
+            if revocations is None and authority.issuer is not None:
+                return f"{self._crl.path}: there is no CRL of {authority.name}: add it"
+            problem = revocations.problem(self._clock.now_us()) if revocations else None
+            if problem is not None:
+                return problem
+        return None
 
     def _verify(self, der: bytes) -> _Known:
         self._look()
