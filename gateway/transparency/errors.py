@@ -1,0 +1,36 @@
+"""What does not hold, by kind.
+
+VerificationError
+├── EntryError          the bytes are not an entry
+├── ProofError          an inclusion or consistency proof does not lead to the root
+├── NoteError           the text is not a signed note or checkpoint
+│   ├── SignatureError  a signature by a key that we know is wrong: the text was changed
+│   └── UnsignedError   no key that we know signed it
+└── SourceError         the evidence cannot be read (no database, no table, several logs)
+"""
+
+from gateway.errors import VerificationError
+
+
+class EntryError(VerificationError):
+    """The bytes are not an entry of docs/formats.md section 9."""
+
+
+class ProofError(VerificationError):
+    """A Merkle proof is malformed or does not lead to the root."""
+
+
+class NoteError(VerificationError):
+    """The text is not a signed note, or not a checkpoint, or the key is not a verifier key."""
+
+
+class SignatureError(NoteError):
+    """A signature by a known key does not match the text."""
+
+
+class UnsignedError(NoteError):
+    """No known key signed the note."""
+
+
+class SourceError(VerificationError):
+    """The evidence cannot be read, so that nothing can be said about it."""

@@ -1,0 +1,189 @@
+"""Signed notes with Ed25519 (https://c2sp.org/signed-note).
+
+<text, each line ended by a newline>
+<empty line>
+— <key name> <base64(key id[4] ‖ signature[64])>
+"""
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from gateway.transparency.errors import NoteError, SignatureError, UnsignedError
+
+MAX_NOTE_BYTES = 1_000_000
+MAX_SIGNATURES = 100
+
+_ED25519 = b"\x01"
+_KEY_ID_BYTES = 4
+_MARK = "— "
+
+
+@dataclass(frozen=True, slots=True)
+class Verifier:
+    """A named public key. `key_id` ties a signature line to it."""
+
+    name: str
+    public_key: bytes
+    key_id: bytes
+    _key: Ed25519PublicKey = field(repr=False, compare=False)
+
+    @classmethod
+    def from_public_key(cls, name: str, public_key: bytes) -> "Verifier":
+        """From the 32 bytes of an Ed25519 public key; raises NoteError."""
+        _check_name(name)
+        try:
+            key = Ed25519PublicKey.from_public_bytes(public_key)
+        except ValueError:
+            raise NoteError(f"the key of {name} is not an Ed25519 public key") from None
+        digest = hashlib.sha256(name.encode() + b"\n" + _ED25519 + public_key).digest()
+        return cls(name, public_key, digest[:_KEY_ID_BYTES], key)
+
+    @classmethod
+    def from_vkey(cls, text: str) -> "Verifier":
+        """From `<name>+<hex key id>+<base64(0x01 ‖ public key)>`; raises NoteError."""
+        parts = text.strip().split("+", 2)
+        if len(parts) != 3:
+            raise NoteError("a verifier key looks like <name>+<key id>+<base64>")
+        name, key_id, encoded = parts
+        blob = _decode(encoded, "the verifier key")
+        if blob[:1] != _ED25519:
+            raise NoteError(f"the verifier key of {name[:80]!r} is not of type Ed25519")
+        made = cls.from_public_key(name, blob[1:])
+        if made.key_id.hex() != key_id:
+            raise NoteError(f"the key id of {name[:80]!r} does not belong to its key")
+        return made
+
+    @property
+    def vkey(self) -> str:
+        """The one-line text of this key."""
+        blob = base64.b64encode(_ED25519 + self.public_key).decode()
+        return f"{self.name}+{self.key_id.hex()}+{blob}"
+
+    def verify(self, text: str, signature: bytes) -> None:
+        """Raises SignatureError unless this key made `signature` over the UTF-8 of `text`."""
+        try:
+            self._key.verify(signature, text.encode())
+        except InvalidSignature:
+            raise SignatureError(f"the signature of {self.name} does not match the text") from None
+
+
+class Signer:
+    """A named private key."""
+
+    def __init__(self, name: str, key: Ed25519PrivateKey) -> None:
+        self._key = key
+        self.verifier = Verifier.from_public_key(name, key.public_key().public_bytes_raw())
+
+    @property
+    def name(self) -> str:
+        """The key's name; of a log's key, the log's origin."""
+        return self.verifier.name
+
+    @property
+    def vkey(self) -> str:
+        """The verifier key that goes with it."""
+        return self.verifier.vkey
+
+    def sign(self, text: str) -> bytes:
+        """The 64 bytes of the signature over the UTF-8 of `text`."""
+        return self._key.sign(text.encode())
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """An opened note: its text (with the last newline) and the known keys that signed it."""
+
+    text: str
+    signers: tuple[Verifier, ...]
+
+
+def sign_note(text: str, signers: Sequence[Signer]) -> str:
+    """The note of `text`, signed by each signer in order; raises NoteError for a bad text."""
+    _check_text(text)
+    lines = []
+    for signer in signers:
+        blob = signer.verifier.key_id + signer.sign(text)
+        lines.append(f"{_MARK}{signer.name} {base64.b64encode(blob).decode()}\n")
+    return text + "\n" + "".join(lines)
+
+
+def open_note(note: str, verifiers: Sequence[Verifier]) -> Note:
+    """The note's text, once at least one of `verifiers` signed it and none of them wrongly.
+
+    Signatures of other keys are ignored, whatever their type. Raises NoteError (malformed),
+    SignatureError (a known key's signature is wrong) or UnsignedError (no known key).
+    """
+    text, lines = _split_note(note)
+    known = {(verifier.name, verifier.key_id): verifier for verifier in verifiers}
+    signers: dict[Verifier, None] = {}
+    for line in lines:
+        name, key_id, signature = _parse_signature(line)
+        verifier = known.get((name, key_id))
+        if verifier is not None:
+            verifier.verify(text, signature)
+            signers[verifier] = None
+    if not signers:
+        raise UnsignedError("no key that is known here signed the note")
+    return Note(text, tuple(signers))
+
+
+def _split_note(note: str) -> tuple[str, list[str]]:
+    # Each character is at least a byte, so the cheap test comes before the encoding.
+    if len(note) > MAX_NOTE_BYTES or len(note.encode(errors="replace")) > MAX_NOTE_BYTES:
+        raise NoteError(f"a note has at most {MAX_NOTE_BYTES} bytes")
+    split = note.rfind("\n\n")
+    if split < 0 or not note.endswith("\n"):
+        raise NoteError("a note is a text, an empty line and signature lines")
+    text, lines = note[: split + 1], note[split + 2 : -1].split("\n")
+    if len(lines) > MAX_SIGNATURES:
+        raise NoteError(f"a note has at most {MAX_SIGNATURES} signatures")
+    _check_text(text)
+    return text, lines
+
+
+def _parse_signature(line: str) -> tuple[str, bytes, bytes]:
+    name, space, encoded = line.removeprefix(_MARK).partition(" ")
+    if not line.startswith(_MARK) or not space:
+        raise NoteError("a signature line looks like — <name> <base64>")
+    _check_name(name)
+    blob = _decode(encoded, "a signature line")
+    if len(blob) <= _KEY_ID_BYTES:
+        raise NoteError("a signature line is too short")
+    return name, blob[:_KEY_ID_BYTES], blob[_KEY_ID_BYTES:]
+
+
+def _check_text(text: str) -> None:
+    if not text.endswith("\n"):
+        raise NoteError("the text of a note ends with a newline")
+    if any(char < " " and char != "\n" for char in text):
+        raise NoteError("the text of a note holds a control character")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise NoteError("the text of a note holds a lone surrogate") from None
+
+
+def _check_name(name: str) -> None:
+    if not name or "+" in name or any(char.isspace() or char < " " for char in name):
+        raise NoteError("a key name is not empty and has no space and no plus")
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise NoteError("a key name holds a lone surrogate") from None
+
+
+def _decode(encoded: str, place: str) -> bytes:
+    try:
+        blob = base64.b64decode(encoded, validate=True)
+    except (binascii.Error, ValueError):
+        blob = b""
+    # One spelling only: base64 lets unused bits of the last character differ.
+    if not blob or base64.b64encode(blob).decode() != encoded:
+        raise NoteError(f"{place} does not hold base64")
+    return blob
