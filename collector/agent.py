@@ -104,6 +104,11 @@ class Agent:
         self._was_out = False
         self._log = structlog.get_logger("collector.agent")
 
+    @property
+    def outage(self) -> str | None:
+        """Why the gateway gave no usable answer in the last round, or None."""
+        return self._consultation.outage
+
     def run_cycle(self) -> CycleSummary:
         """Do one cycle; raises nothing that a gateway, host or disk may cause."""
         self._cycle += 1

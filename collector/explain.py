@@ -57,10 +57,10 @@ def describe_fate(item: Settled) -> str:
     elif decision.cause == "no_lease" and verdict is not None and verdict.effect == "fail_safe":
         because = "the gateway could not decide, and what it cannot decide is kept"
     points = item.snapshot.point_count
-    return f"{name_of(item)}: {points} points {_FATES[decision.outcome]}, because of {because}."
+    return f"{name_of(item)}: {points} points {_FATES[decision.outcome]}: {because}."
 
 
-def print_lines(item: Settled, rules: Sequence[ClassRule]) -> list[str]:
+def describe_lines(item: Settled, rules: Sequence[ClassRule]) -> list[str]:
     """The explanation as a person reads it."""
     told = explain(item, rules)
     pattern = f", pattern {told['pattern']}" if told["pattern"] else ""

@@ -131,14 +131,14 @@ def print_summary(console: Console, summary: CycleSummary, *, with_table: bool) 
     )
     if summary.outage:
         console.print(
-            f"[yellow]No usable gateway:[/] {_plain(summary.outage)} Without a live lease "
+            f"[yellow]No usable gateway:[/] {make_plain(summary.outage)} Without a live lease "
             "every point is kept.",
             highlight=False,
         )
     if summary.evidence_failure:
-        console.print(f"[red]{_plain(summary.evidence_failure)}[/]", highlight=False)
+        console.print(f"[red]{make_plain(summary.evidence_failure)}[/]", highlight=False)
     for problem in summary.problems:
-        console.print(f"[yellow]{_plain(problem)}[/]", highlight=False)
+        console.print(f"[yellow]{make_plain(problem)}[/]", highlight=False)
     console.print(_describe_ledger(summary), highlight=False)
 
 
@@ -162,12 +162,12 @@ def _make_table(summary: CycleSummary) -> Table:
     table.add_column("Dropped", justify="right")
     for row in tabulate(summary.settled):
         table.add_row(
-            _plain(_describe_names(row)),
+            make_plain(_describe_names(row)),
             row.proposed,
             row.verdict,
-            _plain("\n".join(row.controls)),
-            _plain("\n".join(row.obligations)),
-            _plain(", ".join(row.causes)),
+            make_plain("\n".join(row.controls)),
+            make_plain("\n".join(row.obligations)),
+            make_plain(", ".join(row.causes)),
             str(row.kept),
             str(row.dropped + row.sampled_out),
         )
@@ -178,10 +178,10 @@ def _describe_names(row: ClassRow) -> str:
     shown = ", ".join(row.names[:_MAX_NAMES])
     rest = len(row.names) - _MAX_NAMES
     more = f" and {rest} more" if rest > 0 else ""
-    return f"{shown}{more} × {row.processes}" if row.processes > 1 else shown
+    return f"{shown}{more} ({row.processes} processes)" if row.processes > 1 else shown
 
 
-def _plain(text: str) -> str:
+def makemake_plain(text: str) -> str:
     """Names and answers come from outside: neither markup nor control characters get through."""
     return "".join(char if char.isprintable() or char == "\n" else "?" for char in text).replace(
         "[", r"\["

@@ -1,0 +1,198 @@
+"""The `collector` command.
+
+Exit codes: 0 fine (keeping everything while the gateway is away is fine), 1 what was checked does
+not hold (the log's evidence, the ledger's balance), 2 could not run (configuration, host, input).
+"""
+
+import json
+import logging
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import structlog
+import typer
+from rich.console import Console
+
+from collector.agent import CycleSummary
+from collector.composition import Collector, compose
+from collector.configuration import Configuration, load_configuration
+from collector.errors import CollectorError, EvidenceError
+from collector.explain import describe_lines, explain, find
+from collector.summary import make_plain, print_summary, to_json
+
+NOT_HELD, COULD_NOT = 1, 2
+ONCE_INTERVAL_SECONDS = 1.0
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Scrape processes; drop nothing without a live lease from the compliance gateway.",
+)
+
+ConfigOption = Annotated[Path, typer.Option("--config", help="collector.yaml")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Write JSON to standard output.")]
+
+
+@app.command()
+def run(
+    config: ConfigOption,
+    once: Annotated[bool, typer.Option("--once", help="A few samples, a table, and end.")] = False,
+    samples: Annotated[int, typer.Option(min=1, help="With --once: how many samples.")] = 2,
+    cycles: Annotated[int | None, typer.Option(min=1, help="End after this many.")] = None,
+    interval: Annotated[
+        float | None,
+        typer.Option(min=0.0, help="Seconds between samples; with --once 1, else as configured."),
+    ] = None,
+    observe: Annotated[bool, typer.Option("--observe", help="Ask, but drop nothing.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Scrape, ask, enforce, export and report, cycle after cycle.
+
+    The first sample of a process is always kept, so --once takes two.
+    """
+    configuration = load_configuration(config)
+    collector = compose(configuration, observe=observe)
+    default_seconds = ONCE_INTERVAL_SECONDS if once else configuration.interval_seconds
+    interval_seconds = default_seconds if interval is None else interval
+    last = samples if once else cycles
+    held = True
+    with _progress("Sampling this machine's processes", shown=once) as stop:
+        for summary in _cycles(collector, interval_seconds, last, stop):
+            is_last = summary.cycle == last
+            _print_cycle(summary, as_json=as_json, once=once, is_last=is_last)
+            held = summary.evidence_failure is None and summary.counters.imbalance() == 0
+    collector.client.close()
+    if not held:
+        raise typer.Exit(NOT_HELD)
+
+
+@app.command("explain")
+def explain_process(
+    process: Annotated[str, typer.Argument(help="A PID or a process's name.")],
+    config: ConfigOption,
+    as_json: JsonOption = False,
+) -> None:
+    """Say why a process is kept, sampled or dropped: asks the gateway, changes and drops nothing."""
+    configuration = load_configuration(config)
+    collector = compose(configuration)
+    with _progress("Asking about this machine's processes", shown=True):
+        settled, _ = collector.agent.settle(collector.source.scan().snapshots, as_seen_before=True)
+    found = find(settled, process)
+    if not found:
+        raise CollectorError(f"No process here has the PID or name {process[:80]!r}.")
+    if as_json:
+        _write_json([explain(item, configuration.rules) for item in found])
+        return
+    console = Console(soft_wrap=True)
+    for item in found:
+        for line in describe_lines(item, configuration.rules):
+            console.print(make_plain(line), highlight=False)
+    if collector.agent.outage:
+        console.print(make_plain(collector.agent.outage), style="yellow", highlight=False)
+
+
+@app.command()
+def check(config: ConfigOption, as_json: JsonOption = False) -> None:
+    """Check the configuration, this host, and that the gateway accepts this collector."""
+    configuration = load_configuration(config)
+    collector = compose(configuration)
+    scan = collector.source.scan()
+    for snapshot in scan.snapshots:
+        collector.classifier.classify(snapshot.attributes)
+    policy = collector.client.fetch_policy()
+    told: dict[str, Any] = {
+        "environment": collector.sender.environment,
+        "region": collector.sender.region,
+        "processes": len(scan.snapshots),
+        "policy": policy.revision,
+        "activation": policy.activation,
+        "patterns_matching_nothing": list(collector.classifier.unmatched()),
+    }
+    if as_json:
+        _write_json(told)
+        return
+    _print_check(configuration, told)
+
+
+def main() -> None:
+    """The console script."""
+    # Only our own events, to standard error, so that standard output stays a machine's.
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    try:
+        app()
+    except EvidenceError as error:
+        _fail(error, NOT_HELD)
+    except CollectorError as error:
+        _fail(error, COULD_NOT)
+
+
+def _fail(error: CollectorError, code: int) -> None:
+    message = make_plain(str(error)).replace("\n", " ")
+    Console(stderr=True, soft_wrap=True).print(message, style="red", highlight=False)
+    sys.exit(code)
+
+
+def _cycles(
+    collector: Collector, interval_seconds: float, last: int | None, stop: threading.Event
+) -> Iterator[CycleSummary]:
+    """Summaries until the last cycle or a signal; the cycle in hand is always finished."""
+    while True:
+        summary = collector.agent.run_cycle()
+        yield summary
+        if summary.cycle == last or stop.wait(interval_seconds):
+            return
+
+
+def _print_cycle(summary: CycleSummary, *, as_json: bool, once: bool, is_last: bool) -> None:
+    if as_json:
+        if is_last or not once:
+            _write_json(to_json(summary, with_table=once))
+        return
+    print_summary(Console(), summary, with_table=once and is_last)
+
+
+def _print_check(configuration: Configuration, told: dict[str, Any]) -> None:
+    console = Console(soft_wrap=True)
+    lines = [
+        f"{configuration.path} is fine: {told['processes']} processes can be read as a collector "
+        f"of {told['environment']}, {told['region']}; profile {configuration.profile.name}.",
+        f"The gateway accepts this collector; policy {told['policy']}, activation "
+        f"{told['activation']}.",
+    ]
+    lines += [f"{place} matches no process now." for place in told["patterns_matching_nothing"]]
+    for line in lines:
+        console.print(make_plain(line), highlight=False)
+
+
+def _write_json(document: Any) -> None:
+    sys.stdout.write(json.dumps(document, ensure_ascii=False, default=str) + "\n")
+    sys.stdout.flush()
+
+
+@contextmanager
+def _progress(title: str, *, shown: bool) -> Iterator[threading.Event]:
+    """Shows a spinner on a terminal; the event is set by the first SIGINT or SIGTERM."""
+    stop = threading.Event()
+    before = {
+        number: signal.signal(number, lambda *_: stop.set())
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    console = Console(stderr=True)
+    try:
+        if shown and console.is_terminal:
+            with console.status(title):
+                yield stop
+        else:
+            yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
