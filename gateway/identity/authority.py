@@ -34,7 +34,12 @@ from gateway.identity.key_files import (
     write_folder,
 )
 from gateway.identity.signing_keys import create_age_file, create_note_key_files
-from gateway.identity.spiffe import SCHEME, parse_subject, verify_trust_domain
+from gateway.identity.spiffe import (
+    SCHEME,
+    parse_subject,
+    subject_of_certificate,
+    verify_trust_domain,
+)
 from gateway.identity.subject import Role, Subject
 
 ROOT = Path("root-ca")
@@ -162,9 +167,7 @@ def revoke(folder: Path, certificate: Path, clock: Clock) -> Revocation:
                 f"{certificate} was not issued by {folder / ISSUING}.pem, so it cannot revoke it"
             ) from None
         number = _renew_crl(folder, issuing, clock, leaf.serial_number)
-    names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    uris = names.get_values_for_type(x509.UniformResourceIdentifier)
-    return Revocation(leaf.serial_number, " ".join(uris), number, folder / CRL)
+    return Revocation(leaf.serial_number, _uri_of(leaf, issuing), number, folder / CRL)
 
 
 def trust_domain_of(issuing: x509.Certificate) -> str:
@@ -197,6 +200,13 @@ def load_issuer(folder: Path, stem: Path = ISSUING) -> Issuer:
     ):
         raise ConfigError(f"{key_path} is not the key of {certificate_path}")
     return Issuer(certificate, key)
+
+
+def _uri_of(leaf: x509.Certificate, issuing: Issuer) -> str:
+    try:
+        return subject_of_certificate(leaf, trust_domain_of(issuing.certificate)).uri
+    except IdentityError:
+        return ""
 
 
 def _first_subjects(environment: str, region: str) -> list[str]:

@@ -42,8 +42,9 @@ class TrustStore:
     `roots` is a PEM bundle of root *and* issuing CAs; `crl` a PEM file with a CRL of each issuing
     CA, or None where revocation is not in use. Both are read again when they change, looked at no
     more than once a second. A file that turns unusable fails closed: nobody is identified until it
-    is mended, and `health` says why. To add a CA change the bundle first, then the CRL file; to take
-    one out, the other way round: so nobody else is refused in between. Raises ConfigError when they cannot be used at the start.
+    is mended, and `health` says why. To add a CA change the bundle first, then the CRL file; to
+    take one out, the other way round: so nobody else is refused in between. Raises ConfigError
+    when they cannot be used at the start.
     """
 
     def __init__(self, trust_domain: str, roots: Path, crl: Path | None, clock: Clock) -> None:
