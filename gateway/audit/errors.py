@@ -1,0 +1,32 @@
+"""The log's errors.
+
+LogUnavailableError (gateway.errors)
+├── EntryRefusedError   this group alone cannot be written (too large, a used class id); others can
+├── LogFullError        more waits than the queue holds; nothing of the group was tried
+└── LogBrokenError      the stored log is not what was written: nothing is added until it is mended
+InputError (gateway.errors)
+├── PayloadMissingError the log has no such class
+└── PayloadErasedError  its key was erased or expired: replay says ERASED
+"""
+
+from gateway.errors import InputError, LogUnavailableError
+
+
+class EntryRefusedError(LogUnavailableError):
+    """The group cannot be written as it is; the log itself is well."""
+
+
+class LogFullError(LogUnavailableError):
+    """Too much waits to be written; nothing of this group was tried."""
+
+
+class LogBrokenError(LogUnavailableError):
+    """The stored log contradicts itself or what this process wrote to it."""
+
+
+class PayloadMissingError(InputError):
+    """The log has no payload for this class id."""
+
+
+class PayloadErasedError(InputError):
+    """The payload cannot be opened any more, lawfully."""

@@ -1,0 +1,153 @@
+"""Reading the stored log back into memory, believing nothing of it that does not check."""
+
+from collections.abc import Callable, Iterator
+
+from gateway.audit.counts import COUNTED_TYPE
+from gateway.audit.errors import LogBrokenError
+from gateway.audit.tree import TILE_WIDTH, LogTree, TreeError
+from gateway.errors import ConfigError
+from gateway.storage import log_store
+from gateway.storage.engine import Connection
+from gateway.storage.log_store import CheckpointRow, EntryRow
+from gateway.transparency.checkpoint import Checkpoint, open_checkpoint
+from gateway.transparency.entry import leaf_hash, read_fields
+from gateway.transparency.errors import EntryError, NoteError, ProofError
+from gateway.transparency.notes import Verifier
+
+
+class History:
+    """One stored log. Every method raises LogBrokenError, naming the entry, when it disagrees."""
+
+    def __init__(self, origin: str, verifier: Verifier) -> None:
+        self._origin = origin
+        self._verifier = verifier
+
+    def restore(self, connection: Connection) -> tuple[LogTree, str | None]:
+        """The tree at the last checkpoint and that checkpoint's note; an empty tree and None
+        before the first. Entries after it are `catch_up`'s."""
+        row = log_store.read_last_checkpoint(connection, self._origin)
+        if row is None:
+            return LogTree(), None
+        self._open(row)
+        tree = self._restore_tree(connection, row)
+        if tree.root() != row.root:
+            raise LogBrokenError(
+                f"the stored right edge at size {row.size} of log {self._origin} does not have the "
+                "root of its checkpoint; run `gateway audit verify`"
+            )
+        return tree, row.note
+
+    def catch_up(
+        self, connection: Connection, tree: LogTree, on_decisions: Callable[[int, bytes], None]
+    ) -> None:
+        """Take the entries past the tree into it, from their bytes, and show the decisions among
+        them (seq, bytes). On an error both hold the entries before the bad one."""
+        head = log_store.read_head(connection, self._origin)
+        size = 0 if head is None else head[0] + 1
+        if size < tree.size:
+            raise LogBrokenError(
+                f"entry {size} of log {self._origin} is missing: {tree.size} entries were written, "
+                f"{size} are there; compare with a backup"
+            )
+        if head is None:
+            return
+        if size == tree.size:
+            if head[1] != tree.head:
+                raise self._broken(head[0], "it is not the one that was written")
+            return
+        for row in log_store.read_entries(connection, self._origin, tree.size):
+            leaf, kind = self._check(row, tree.size, tree.head)
+            tree.append(leaf)
+            if kind == COUNTED_TYPE:
+                on_decisions(row.seq, row.data)
+
+    def agree(self, row: CheckpointRow | None, tree: LogTree) -> None:
+        """The newest stored checkpoint must be one of this tree or before it."""
+        if row is None:
+            return
+        if row.size > tree.size:
+            raise LogBrokenError(
+                f"a checkpoint of log {self._origin} signed {row.size} entries, {tree.size} are "
+                "there; compare with a backup"
+            )
+        if row.size == tree.size and (row.root != tree.root() or self._open(row).root != row.root):
+            raise LogBrokenError(
+                f"the checkpoint of log {self._origin} at size {row.size} has another root: two "
+                "histories were signed with one key"
+            )
+
+    def _open(self, row: CheckpointRow) -> Checkpoint:
+        try:
+            checkpoint = open_checkpoint(row.note, self._verifier)
+        except NoteError as error:
+            raise ConfigError(
+                f"the checkpoint at size {row.size} of log {self._origin} was not signed by the "
+                f"configured key {self._verifier.vkey}: {error}"
+            ) from None
+        if (checkpoint.size, checkpoint.root) != (row.size, row.root):
+            raise LogBrokenError(
+                f"the checkpoint row at size {row.size} of log {self._origin} is not what was "
+                "signed; run `gateway audit verify`"
+            )
+        return checkpoint
+
+    def _restore_tree(self, connection: Connection, row: CheckpointRow) -> LogTree:
+        width = row.size % TILE_WIDTH
+        leaves = self._last_leaves(connection, row.size, max(width, 1))
+        try:
+            tree = LogTree.restore(
+                row.size,
+                row.edge,
+                leaves[len(leaves) - width :],
+                lambda level, idx: log_store.read_tile(connection, self._origin, level, idx),
+            )
+        except (TreeError, ProofError) as error:
+            raise LogBrokenError(
+                f"log {self._origin} at its last checkpoint ({row.size} entries): {error}; run "
+                "`gateway audit verify`"
+            ) from None
+        tree.head = leaves[-1]
+        return tree
+
+    def _last_leaves(self, connection: Connection, size: int, count: int) -> list[bytes]:
+        """Leaf hashes of entries size-count..size-1, from their bytes."""
+        leaves: list[bytes] = []
+        for row in self._first_rows(connection, size - count, count):
+            seq = size - count + len(leaves)
+            if row.seq != seq:
+                raise self._broken(seq, "it is missing")
+            leaf = leaf_hash(row.data)
+            if leaf != row.leaf_hash:
+                raise self._broken(seq, "its bytes do not have the stored leaf hash")
+            leaves.append(leaf)
+        if len(leaves) < count:
+            raise self._broken(size - count + len(leaves), "it is missing, and was signed")
+        return leaves
+
+    def _first_rows(self, connection: Connection, start: int, count: int) -> Iterator[EntryRow]:
+        for row in log_store.read_entries(connection, self._origin, start):
+            if row.seq >= start + count:
+                return
+            yield row
+
+    def _check(self, row: EntryRow, size: int, head: bytes) -> tuple[bytes, str]:
+        if row.seq != size:
+            raise self._broken(size, "it is missing")
+        leaf = leaf_hash(row.data)
+        if leaf != row.leaf_hash:
+            raise self._broken(size, "its bytes do not have the stored leaf hash")
+        try:
+            fields = read_fields(row.data)
+        except EntryError as error:
+            raise self._broken(size, str(error)) from None
+        if fields["prev"] != head.hex():
+            raise self._broken(size, "it does not follow the entry before it")
+        if fields["seq"] != size or fields["log"] != self._origin:
+            raise self._broken(size, "its bytes belong to another place or log")
+        return leaf, fields["type"]
+
+    def _broken(self, seq: int, why: str) -> LogBrokenError:
+        return LogBrokenError(
+            f"entry {seq} of log {self._origin}: {why}; run `gateway audit verify` and compare "
+            "with a backup"
+        )
