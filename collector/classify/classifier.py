@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from collector.classify.configuration import ClassRule, Override
+from collector.sources.interpreters import find_interpreter
 from collector.sources.purpose import COMM_BYTES, UNKNOWN_PURPOSE
 from gateway.wire.classes import EXECUTABLE_NAME, EXECUTABLE_PATH, IDENTITY, IDENTITY_SOURCE
-from gateway.wire.patterns import PatternSet, always_continues
+from gateway.wire.patterns import PatternSet, always_continues, matches_any_case
 
 DEFAULT_SCORE = 0.5
 UNCLASSIFIED = "unclassified"
@@ -40,7 +41,7 @@ class _Names:
     """What classification depends on, and nothing else."""
 
     names: tuple[str, ...]
-    is_cut: bool
+    cut: tuple[str, ...]  # those of the names that may go on
     source: str
 
 
@@ -118,23 +119,27 @@ class Classifier:
     def _matching(self, patterns: PatternSet, names: _Names, seen: set[int]) -> list[int]:
         found = {at for name in names.names for at in patterns.matches_any_case(name)}
         seen |= found
-        if names.is_cut:
-            found |= {at for name in names.names for at in patterns.matches_continuation(name)}
-        return sorted(found)
+        found_in_cut = {at for name in names.cut for at in patterns.matches_continuation(name)}
+        return sorted(found | found_in_cut)
 
     def _is_doubtful(
         self, names: _Names, matched: Sequence[int], overridden: Sequence[int]
     ) -> bool:
         """Whether a cut name might go on so that none of what matched it still does."""
-        if not names.is_cut:
+        if not names.cut:
             return False
+        whole = [name for name in names.names if name not in names.cut]
         scoring = [self._class_patterns.patterns[at] for at in matched]
         scoring += [
             self._override_patterns.patterns[at]
             for at in overridden
             if self._overrides[at].importance is not None
         ]
-        return not any(always_continues(p, name) for p in scoring for name in names.names)
+        return not any(
+            any(always_continues(pattern, name) for name in names.cut)
+            or any(matches_any_case(pattern, name) for name in whole)
+            for pattern in scoring
+        )
 
 
 def _names_of(attributes: Mapping[str, object]) -> _Names:
@@ -142,12 +147,17 @@ def _names_of(attributes: Mapping[str, object]) -> _Names:
     values = [attributes.get(name) for name in NAME_ATTRIBUTES]
     values.append(path.rpartition("/")[2] if isinstance(path, str) else None)
     names = tuple(dict.fromkeys(name for name in values if isinstance(name, str) and name))
-    source = attributes.get(IDENTITY_SOURCE)
-    return _Names(
-        names,
-        is_cut=source == "truncated" or _is_only_name_cut(names, path),
-        source=source if isinstance(source, str) and names else "unknown",
-    )
+    given = attributes.get(IDENTITY_SOURCE)
+    source = given if isinstance(given, str) else _source_of_names(names)
+    is_cut = source == "truncated" or _is_only_name_cut(names, path)
+    may_go_on = (attributes.get(EXECUTABLE_NAME), attributes.get(IDENTITY))
+    cut = tuple(name for name in names if name in may_go_on) if is_cut else ()
+    return _Names(names, cut, source if names else "unknown")
+
+
+def _source_of_names(names: Sequence[str]) -> str:
+    """For a process whose sender names no source: an interpreter's name alone tells nothing."""
+    return "interpreter" if all(find_interpreter(name) is not None for name in names) else "label"
 
 
 def _is_only_name_cut(names: Sequence[str], path: object) -> bool:

@@ -8,6 +8,7 @@ the process counts as an interpreter of unknown purpose.
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 _VERSION = re.compile(r"[-.]?\d+(?:\.\d+)*[a-z]{0,2}\Z")
 
@@ -222,6 +223,7 @@ _FINDERS: dict[str, Finder] = {
 }
 
 
+@lru_cache(maxsize=4096)
 def find_interpreter(executable_name: str) -> Finder | None:
     """How the interpreter of this file name finds its program; None for what is no interpreter.
     Versions count not: `python3.11`, `php8.2`, `php-fpm8.2`, `ruby3.1`, `java-17`."""

@@ -1,8 +1,8 @@
 """Processes of this host, measured with psutil, as OpenTelemetry's process scraper names them.
 
-psutil stays inside this module. Names, identity and start times come from `procfs`; psutil gives
-the numbers. Each process is measured on its own: one that vanishes, or denies a value, costs
-nothing but that value. argv leaves this module only as the derived identity.
+psutil stays inside this module. Names, identity, start times and what stands beside them come from
+`procfs`, in one read; psutil gives the rest. Each process is measured on its own: one
+that vanishes, or denies a value, costs nothing but that value. argv leaves this module only as the derived identity.
 """
 
 import os
@@ -26,7 +26,7 @@ from collector.model import (
 )
 from collector.sources import procfs
 from collector.sources.port import Scan
-from collector.sources.procfs import ProcessFacts, Vanished
+from collector.sources.procfs import ProcessFacts, StatNumbers, Vanished
 from collector.sources.purpose import derive_identity, executable_name
 from gateway.clock import Clock
 from gateway.wire.classes import (
@@ -41,7 +41,12 @@ _NANOSECONDS = 1_000_000_000
 # What psutil raises for one value of one process; OSError covers what it does not translate.
 _REFUSALS = (psutil.AccessDenied, psutil.ZombieProcess, OSError, NotImplementedError, ValueError)
 
-Values = Iterable[tuple[int | float, Attributes]]
+Values = tuple[tuple[int | float, Attributes], ...]
+_NO_ATTRIBUTES: Attributes = {}
+_USER, _SYSTEM = {"state": "user"}, {"state": "system"}
+_READ, _WRITE = {"direction": "read"}, {"direction": "write"}
+_VOLUNTARY, _INVOLUNTARY = {"type": "voluntary"}, {"type": "involuntary"}
+_MINOR, _MAJOR = {"type": "minor"}, {"type": "major"}
 
 
 class PsutilSource:
@@ -66,6 +71,7 @@ class PsutilSource:
         self._proc = proc
         self._nanoseconds_per_tick = _NANOSECONDS // os.sysconf("SC_CLK_TCK")
         # Read once: a later step of the wall clock must not move the start of every series.
+        self._processes: dict[ProcessIdentity, psutil.Process] = {}
         self._boot_time_ns = clock.now_us() * 1000 - clock.boottime_ns()
 
     def scan(self) -> Scan:
@@ -85,18 +91,26 @@ class PsutilSource:
                 missed["vanished"] += 1
             except (*_REFUSALS, psutil.Error):
                 missed["refused"] += 1
+        self._forget_ended(snapshots)
         return Scan(tuple(snapshots), dict(missed))
 
     def _measure(self, pid: int) -> ProcessSnapshot:
         facts = procfs.read_facts(pid, self._proc)
-        process = psutil.Process(pid)
+        identity = ProcessIdentity(pid, facts.start_ticks)
+        process = self._processes.get(identity)
+        if process is None:
+            process = self._processes[identity] = psutil.Process(pid)
         with process.oneshot():
             attributes = self._describe(facts, process)
             metrics = self._read_metrics(facts, process)
         # The numbers are this process's only if the pid was not reused meanwhile.
         if procfs.read_start_ticks(pid, self._proc) != facts.start_ticks:
             raise Vanished
-        return ProcessSnapshot(ProcessIdentity(pid, facts.start_ticks), attributes, metrics)
+        return ProcessSnapshot(identity, attributes, metrics)
+
+    def _forget_ended(self, snapshots: Iterable[ProcessSnapshot]) -> None:
+        alive = {snapshot.identity for snapshot in snapshots}
+        self._processes = {key: kept for key, kept in self._processes.items() if key in alive}
 
     def _describe(self, facts: ProcessFacts, process: psutil.Process) -> Attributes:
         identity, source = derive_identity(facts.comm, facts.exe, facts.argv, facts.cgroup)
@@ -121,55 +135,54 @@ class PsutilSource:
         metrics = []
         for name, unit, monotonic, read in _METRICS:
             try:
-                values = list(read(process))
+                values = read(facts.numbers, process)
             except psutil.NoSuchProcess as error:
                 if isinstance(error, psutil.ZombieProcess):
                     continue
                 raise
             except (*_REFUSALS, AttributeError):
                 continue  # this value is denied, or this kernel does not give it
-            points = tuple(Point(value, time_ns, start_ns, given) for value, given in values)
+            points = tuple([Point(value, time_ns, start_ns, given) for value, given in values])
             metrics.append(Metric(name, unit, "sum", points, monotonic))
         return tuple(metrics)
 
 
-def _read_cpu_time(process: psutil.Process) -> Values:
-    times = process.cpu_times()
-    yield times.user, {"state": "user"}
-    yield times.system, {"state": "system"}
-    if hasattr(times, "iowait"):
-        yield times.iowait, {"state": "wait"}
+def _read_cpu_time(numbers: StatNumbers, process: psutil.Process) -> Values:
+    return (numbers.cpu_user_seconds, _USER), (numbers.cpu_system_seconds, _SYSTEM)
 
 
-def _read_memory_usage(process: psutil.Process) -> Values:
-    yield process.memory_info().rss, {}
+def _read_memory_usage(numbers: StatNumbers, process: psutil.Process) -> Values:
+    return ((numbers.resident_bytes, _NO_ATTRIBUTES),)
 
 
-def _read_memory_virtual(process: psutil.Process) -> Values:
-    yield process.memory_info().vms, {}
+def _read_memory_virtual(numbers: StatNumbers, process: psutil.Process) -> Values:
+    return ((numbers.virtual_bytes, _NO_ATTRIBUTES),)
 
 
-def _read_disk_io(process: psutil.Process) -> Values:
+def _read_disk_io(numbers: StatNumbers, process: psutil.Process) -> Values:
     counters = process.io_counters()
-    yield counters.read_bytes, {"direction": "read"}
-    yield counters.write_bytes, {"direction": "write"}
+    return (counters.read_bytes, _READ), (counters.write_bytes, _WRITE)
 
 
-def _read_threads(process: psutil.Process) -> Values:
-    yield process.num_threads(), {}
+def _read_threads(numbers: StatNumbers, process: psutil.Process) -> Values:
+    return ((numbers.threads, _NO_ATTRIBUTES),)
 
 
-def _read_open_files(process: psutil.Process) -> Values:
-    yield process.num_fds(), {}
+def _read_open_files(numbers: StatNumbers, process: psutil.Process) -> Values:
+    return ((process.num_fds(), _NO_ATTRIBUTES),)
 
 
-def _read_context_switches(process: psutil.Process) -> Values:
+def _read_context_switches(numbers: StatNumbers, process: psutil.Process) -> Values:
     switches = process.num_ctx_switches()
-    yield switches.voluntary, {"type": "voluntary"}
-    yield switches.involuntary, {"type": "involuntary"}
+    return (switches.voluntary, _VOLUNTARY), (switches.involuntary, _INVOLUNTARY)
 
 
-Reader = Callable[[psutil.Process], Values]
+def _read_faults(numbers: StatNumbers, process: psutil.Process) -> Values:
+    return (numbers.minor_faults, _MINOR), (numbers.major_faults, _MAJOR)
+
+
+Reader = Callable[[StatNumbers, psutil.Process], Values]
+# Name, unit, whether it only rises, how to read it.
 _METRICS: tuple[tuple[str, str, bool, Reader], ...] = (
     ("process.cpu.time", "s", True, _read_cpu_time),
     ("process.memory.usage", "By", False, _read_memory_usage),
@@ -178,6 +191,7 @@ _METRICS: tuple[tuple[str, str, bool, Reader], ...] = (
     ("process.threads", "{threads}", False, _read_threads),
     ("process.open_file_descriptors", "{count}", False, _read_open_files),
     ("process.context_switches", "{count}", True, _read_context_switches),
+    ("process.paging.faults", "{faults}", True, _read_faults),
 )
 
 
