@@ -78,7 +78,7 @@ def explain_process(
     config: ConfigOption,
     as_json: JsonOption = False,
 ) -> None:
-    """Say why a process is kept, sampled or dropped: asks the gateway, changes and drops nothing."""
+    """Say why a process is kept, sampled or dropped; asks the gateway, drops nothing."""
     configuration = load_configuration(config)
     collector = compose(configuration)
     with _progress("Asking about this machine's processes", shown=True):

@@ -181,7 +181,7 @@ def _describe_names(row: ClassRow) -> str:
     return f"{shown}{more} ({row.processes} processes)" if row.processes > 1 else shown
 
 
-def makemake_plain(text: str) -> str:
+def make_plain(text: str) -> str:
     """Names and answers come from outside: neither markup nor control characters get through."""
     return "".join(char if char.isprintable() or char == "\n" else "?" for char in text).replace(
         "[", r"\["
