@@ -16,7 +16,7 @@ verdicts := [verdict |
 	some position, proposal in input.proposals
 	verdict := object.union(
 		{"ref": proposal.ref},
-		_ruling(_summary(_found(position)), proposal),
+		_ruling(_summary(object.get(_found, position, set())), proposal),
 	)
 ]
 
@@ -26,13 +26,13 @@ _sources := [source |
 	count(source) > 0
 ]
 
+_found := {position: found |
+	some position in union({object.keys(source) | some source in _sources})
+	found := {finding | some source in _sources; some finding in source[position]}
+}
+
 # What every proposal of this sender must meet.
 _duties := {duty | some duty in data.rules[_][_].duties}
-
-_found(position) := {finding |
-	some source in _sources
-	some finding in source[position]
-}
 
 # A function of the findings alone: OPA remembers its answers, and a batch has few distinct ones.
 _summary(found) := {

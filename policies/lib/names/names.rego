@@ -6,16 +6,13 @@
 package lib.names
 
 # METADATA
-# description: "{position: {name, …}} for every proposal."
+# description: |
+#   {position: {name, …}} for every proposal whose process is an object. OPA remembers the answers
+#   of functions, so processes that carry the same names are read once.
 # scope: rule
-by_position := {position: names |
+by_position := {position: _names(object.filter(proposal.process, _attributes)) |
 	some position, proposal in input.proposals
-	names := executables[position] | {variant |
-		some attribute in data.data.names.whole
-		name := proposal.process[attribute]
-		is_string(name)
-		some variant in [name, lower(name)]
-	}
+	is_object(proposal.process)
 }
 
 # METADATA
@@ -24,17 +21,22 @@ by_position := {position: names |
 all_names := union({names | some names in by_position})
 
 # METADATA
-# description: |
-#   {position: {name, …}} of the executables alone, by name and by the last segment of the path.
-# scope: rule
-executables := {position: names |
-	some position, proposal in input.proposals
-	names := {variant |
-		some attribute in data.data.names.executable
-		value := proposal.process[attribute]
-		is_string(value)
-		segments := split(value, "/")
-		name := segments[count(segments) - 1]
-		some variant in [name, lower(name)]
-	}
+# description: The names of the executable alone, by its name and the last segment of its path.
+# scope: document
+of_executable(process) := {variant |
+	some attribute in data.data.names.executable
+	value := process[attribute]
+	is_string(value)
+	segments := split(value, "/")
+	name := segments[count(segments) - 1]
+	some variant in [name, lower(name)]
+}
+
+_attributes := {attribute | some list in data.data.names; some attribute in list}
+
+_names(carriers) := of_executable(carriers) | {variant |
+	some attribute in data.data.names.whole
+	name := carriers[attribute]
+	is_string(name)
+	some variant in [name, lower(name)]
 }

@@ -16,7 +16,7 @@ test_every_attribute_that_carries_a_name if {
 	}
 	expected := {"A", "a", "B", "b", "c", "d", "e", "f", "g"}
 	names.by_position == {0: expected} with input as fixtures.asked([fixtures.drop(process)])
-	names.executables == {0: {"A", "a", "B", "b"}} with input as fixtures.asked([fixtures.drop(process)])
+	names.of_executable(process) == {"A", "a", "B", "b"}
 }
 
 test_every_name_is_of_a_declared_attribute if {

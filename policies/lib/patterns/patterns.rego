@@ -39,10 +39,15 @@ matches(row, name) if regex.match(row.regex, name)
 matches(row, name) if glob.match(row.glob, null, name)
 
 _rows_by_name(rows) := {name: matching |
-	some name in _sieved(any_of_rows(rows), _suspects)
+	some name in _suspects_of(rows)
 	matching := {row | some row in rows; matches(row, name)}
 	count(matching) > 0
 }
+
+# For a few names a sieve costs more than it spares.
+_suspects_of(rows) := _sieved(any_of_rows(rows), _suspects) if count(_suspects) > 16
+
+_suspects_of(_) := _suspects if count(_suspects) <= 16
 
 # METADATA
 # description: |
@@ -50,7 +55,7 @@ _rows_by_name(rows) := {name: matching |
 #   glob is known by the literal text before its first special character.
 # scope: document
 any_of_rows(rows) := {
-	"regex": concat("|", [sprintf("(?:%s)", [row.regex]) | some row in rows]),
+	"regex": concat("|", [concat("", ["(?:", row.regex, ")"]) | some row in rows]),
 	"prefixes": {prefix |
 		some row in rows
 		prefix := regex.split(`[*?\[\]{}\\]`, row.glob)[0]

@@ -11,8 +11,9 @@ package rules.baseline.critical_score
 import data.lib.result
 
 findings := {position: {result.finding(_row, set(), rego.metadata.chain())} |
+	at_least := _row.at_least
 	some position, proposal in input.proposals
-	proposal.score >= _row.at_least
+	proposal.score >= at_least
 }
 
 _row := data.data.baseline.critical_score

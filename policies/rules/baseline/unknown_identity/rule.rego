@@ -11,14 +11,16 @@ package rules.baseline.unknown_identity
 import data.lib.names
 import data.lib.result
 
-findings := {position: {result.finding(data.data.baseline.unknown_identity, set(), rego.metadata.chain())} |
+findings := {position: {result.finding(_row, set(), rego.metadata.chain())} |
+	some position in (_nameless | _of_unknown_source)
+}
+
+_row := data.data.baseline.unknown_identity
+
+_nameless := {position | some position, own_names in names.by_position; count(own_names - {""}) == 0}
+
+_of_unknown_source := {position |
+	sources := _row.sources
 	some position, proposal in input.proposals
-	_unknown(position, proposal)
+	proposal.process["compliance.process.identity_source"] in sources
 }
-
-_unknown(_, proposal) if {
-	source := proposal.process["compliance.process.identity_source"]
-	source in data.data.baseline.unknown_identity.sources
-}
-
-_unknown(position, _) if count(names.by_position[position] - {""}) == 0

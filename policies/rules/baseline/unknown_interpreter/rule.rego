@@ -14,19 +14,19 @@ import data.lib.result
 import data.lib.subject
 
 findings := {position: {result.finding(_row, set(), rego.metadata.chain())} |
-	some position, executables in names.executables
-	count(executables & _interpreters) > 0
-	not _identified(input.proposals[position].process)
+	count(_interpreters) > 0
+	some position, own_names in names.by_position
+	count(own_names & _interpreters) > 0
+	process := input.proposals[position].process
+	count(names.of_executable(process) & _interpreters) > 0
+	not _identified(process)
 }
 
 _row := data.data.baseline.unknown_interpreter
 
 _any_interpreter := patterns.any_of_rows(_row.interpreters).regex
 
-_interpreters := {name |
-	some name in union({executables | some executables in names.executables})
-	regex.match(_any_interpreter, name)
-}
+_interpreters := {name | some name in names.all_names; regex.match(_any_interpreter, name)}
 
 _identified(process) if {
 	process["compliance.process.identity_source"] in _row.identified_by
