@@ -16,6 +16,7 @@ from gateway.transparency.errors import SourceError
 
 _BATCH_ROWS = 1_000
 _BUSY_SECONDS = 10.0
+_NAMED_LOGS = 5
 _HEADER = b"SQLite format 3\x00"
 
 
@@ -85,12 +86,13 @@ class SqliteSource:
 
     def _choose(self, log: str | None) -> str:
         logs = self._logs()
+        names = ", ".join(map(repr, logs[:_NAMED_LOGS]))
         if not logs:
             raise SourceError(f"{self._path} holds no log: its tables are empty")
         if log is None and len(logs) > 1:
-            raise SourceError(f"{self._path} holds several logs, say --log: {', '.join(logs)}")
+            raise SourceError(f"{self._path} holds several logs, say which with --log: {names}")
         if log is not None and log not in logs:
-            raise SourceError(f"{self._path} holds no log {log!r}, but {', '.join(logs)}")
+            raise SourceError(f"{self._path} holds no log {log!r}, but {names}")
         return log or logs[0]
 
     def _logs(self) -> list[str]:

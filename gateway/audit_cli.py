@@ -1,0 +1,197 @@
+"""`gateway audit`: what an auditor does with the log's database alone."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from gateway import canonical
+from gateway.clock import SystemClock, format_time
+from gateway.errors import VerificationError
+from gateway.transparency.entry import Entry, parse_entry
+from gateway.transparency.errors import EntryError
+from gateway.transparency.report import (
+    KEY_BESIDE_WARNING,
+    check_database,
+    describe,
+    find_key_beside,
+    printable,
+    result_value,
+)
+from gateway.transparency.sqlite_source import SqliteSource
+from gateway.transparency.verdict import Verdict
+from gateway.transparency.verify import Progress as OnProgress
+
+audit_app = typer.Typer(
+    help="Verify and read the audit log, offline, from its database alone.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+_COLOURS = {0: "bold green", 1: "bold red", 2: "bold magenta", 3: "bold yellow"}
+_COULD_NOT_CHECK = 2
+_WIDTH = 80
+_QUIET_SECONDS = 1.0
+
+Database = Annotated[Path, typer.Argument(metavar="DATABASE", help="The log's SQLite database.")]
+Log = Annotated[
+    str | None, typer.Option("--log", metavar="ORIGIN", help="Which log, when there are several.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Write the result as JSON.")]
+
+
+@audit_app.command()
+def verify(
+    database: Database,
+    key: Annotated[
+        str | None,
+        typer.Option("--key", metavar="VKEY", help="The log's verifier key, or a file with it."),
+    ] = None,
+    log: Log = None,
+    checkpoint: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--checkpoint",
+            metavar="FILE",
+            help="A signed checkpoint kept outside, as collectors do; may be given several times.",
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Verify the whole log and say what is proven.
+
+    Exit code 0: it holds. 1: it does not. 2: it could not be checked. 3: it is whole, but no
+    checkpoint from outside says how long it should be.
+    """
+    beside = None if key else find_key_beside(database)
+    used_key = str(beside) if beside else key
+    with _progress() as progress:
+        verdict = check_database(database, used_key, log, checkpoint or (), progress)
+    if as_json:
+        typer.echo(json.dumps(result_value(verdict, is_key_beside=beside is not None)))
+    else:
+        _show(verdict, is_key_beside=beside is not None)
+    raise typer.Exit(verdict.exit_code)
+
+
+@audit_app.command()
+def inspect(
+    database: Database,
+    type_: Annotated[
+        str | None, typer.Option("--type", metavar="T", help="Only entries of this type.")
+    ] = None,
+    first: Annotated[int, typer.Option("--from", metavar="N", min=0, help="From this entry.")] = 0,
+    limit: Annotated[int, typer.Option(metavar="N", min=1, help="At most so many.")] = 50,
+    log: Log = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show entries as they stand, without verifying them."""
+    try:
+        with SqliteSource(database, log) as source:
+            entries = list(islice(_read(source, first, type_), limit))
+    except VerificationError as error:
+        typer.echo(f"error: {printable(str(error))}", err=True)
+        raise typer.Exit(_COULD_NOT_CHECK) from None
+    if as_json:
+        typer.echo(json.dumps([_entry_value(seq, entry) for seq, entry in entries]))
+    else:
+        console = Console()
+        console.print(_entry_table(entries), width=min(console.width, _WIDTH))
+
+
+def _read(
+    source: SqliteSource, first: int, type_: str | None
+) -> Iterator[tuple[object, Entry | EntryError]]:
+    for batch in source.entries(first):
+        for seq, data, _ in batch:
+            entry: Entry | EntryError
+            try:
+                entry = parse_entry(data if isinstance(data, bytes) else b"")
+            except EntryError as error:
+                entry = error
+            if type_ is None or (isinstance(entry, Entry) and entry.type == type_):
+                yield seq, entry
+
+
+def _entry_value(seq: object, entry: Entry | EntryError) -> dict[str, canonical.Value]:
+    place = seq if isinstance(seq, int) else None
+    if isinstance(entry, EntryError):
+        return {"seq": place, "error": str(entry)}
+    return {
+        "seq": place,
+        "time": format_time(entry.time_us),
+        "type": entry.type,
+        "actor": entry.actor,
+        "body": entry.body,
+    }
+
+
+def _entry_table(entries: list[tuple[object, Entry | EntryError]]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for heading, width in (("SEQ", 8), ("TIME (UTC)", 19), ("TYPE", 17), ("ACTOR", 12)):
+        table.add_column(heading, width=width, no_wrap=True, overflow="ellipsis")
+    table.add_column("BODY", no_wrap=True, overflow="ellipsis", ratio=1)
+    for seq, entry in entries:
+        cells = ["", "unreadable", "", str(entry)]
+        if isinstance(entry, Entry):
+            when = format_time(entry.time_us)[:19].replace("T", " ")
+            body = canonical.encode(entry.body).decode()
+            cells = [when, entry.type, entry.actor.rsplit("/", 1)[-1], body]
+        table.add_row(*(Text(printable(cell)) for cell in (str(seq), *cells)))
+    return table
+
+
+def _show(verdict: Verdict, *, is_key_beside: bool) -> None:
+    console = Console()
+    head = Text(str(verdict.word), _COLOURS[verdict.exit_code])
+    console.print(head.append(f"  {printable(verdict.sentence)}", "default not bold"))
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for label, text in describe(verdict):
+        table.add_row(label, Text(text))
+    if is_key_beside:
+        table.add_row("note", Text(KEY_BESIDE_WARNING, "yellow"))
+    console.print(table)
+
+
+@contextmanager
+def _progress() -> Iterator[OnProgress | None]:
+    """A bar with rate and time left, from the second second on and only on a terminal."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield None
+        return
+    bar = Progress(
+        TextColumn("verifying"),
+        BarColumn(),
+        TextColumn("{task.completed:,.0f} of {task.total:,.0f} entries"),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+    )
+    clock = SystemClock()
+    started_ns = clock.boottime_ns()
+    task = bar.add_task("verify", total=None, rate="")
+
+    def on_progress(done: int, expected: int) -> None:
+        elapsed_seconds = (clock.boottime_ns() - started_ns) / 1e9
+        if elapsed_seconds > _QUIET_SECONDS:
+            bar.start()
+            bar.update(
+                task, completed=done, total=expected, rate=f"{done / elapsed_seconds:,.0f}/s"
+            )
+
+    try:
+        yield on_progress
+    finally:
+        bar.stop()
