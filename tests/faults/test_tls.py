@@ -6,13 +6,14 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.client import HTTPConnection, HTTPSConnection
 from pathlib import Path
 from typing import Any
 
 import pytest
 import uvicorn
+import uvloop
 from cryptography import x509
 
 from gateway.clock import ManualClock
@@ -32,6 +33,7 @@ from tests.fakes.pki import (
 )
 
 HEAD_TIMEOUT_SECONDS = 0.3
+NewLoop = Callable[[], asyncio.AbstractEventLoop]
 KEEP_ALIVE_SECONDS = 4  # below uvicorn's 5, which must not be what closes the connection
 
 
@@ -61,7 +63,8 @@ class Echo:
 class Service:
     """The server in a thread, its domain and its clock."""
 
-    def __init__(self, domain: Domain, clock: ManualClock) -> None:
+    def __init__(self, domain: Domain, clock: ManualClock, new_loop: NewLoop) -> None:
+        self._new_loop = new_loop
         self.domain = domain
         self.clock = clock
         self.trust = TrustStore(TRUST_DOMAIN, domain.ca, domain.crl, clock)
@@ -80,7 +83,8 @@ class Service:
         self._thread = threading.Thread(target=self._run)
 
     def _run(self) -> None:
-        asyncio.run(self._server.serve(sockets=[self._socket]))
+        with asyncio.Runner(loop_factory=self._new_loop) as runner:
+            runner.run(self._server.serve(sockets=[self._socket]))
 
     def __enter__(self) -> "Service":
         self._thread.start()
@@ -110,7 +114,8 @@ class Service:
 def service(tmp_path: Path) -> Iterator[Service]:
     # OpenSSL has the machine's time, so the moved clock starts there too.
     clock = ManualClock(wall_us=time.time_ns() // 1000)
-    with Service(make_domain(tmp_path / "keys", clock), clock) as service:
+    domain = make_domain(tmp_path / "keys", clock)
+    with Service(domain, clock, uvloop.new_event_loop) as service:  # uvicorn's own choice
         yield service
 
 
@@ -140,6 +145,18 @@ def test_right_certificate_is_its_subject(service: Service, uri: str, host: str)
     assert ask(connection) == (200, uri)
     assert ask(connection) == (200, uri)
     connection.close()
+
+
+def test_event_loop_of_the_standard_library_serves_as_well(tmp_path: Path) -> None:
+    clock = ManualClock(wall_us=time.time_ns() // 1000)
+    domain = make_domain(tmp_path / "keys", clock)
+    with Service(domain, clock, asyncio.new_event_loop) as service:
+        connection = service.connect(service.context())
+        assert ask(connection) == (200, COLLECTOR)
+        domain.revoke(COLLECTOR)
+        clock.advance(1)
+        assert ask(connection)[0] == 401
+        connection.close()
 
 
 def test_scope_carries_the_tls_extension(service: Service) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -286,6 +287,22 @@ def test_issue_forgets_no_revocation(domain: Domain) -> None:
     domain.revoke(COLLECTOR)
     authority.issue(domain.folder, NEW, 1, domain.clock)
     assert [e.serial_number for e in crl_of(domain)] == [chain(domain, COLLECTOR)[0].serial_number]
+
+
+def test_revocations_at_the_same_time_lose_none(domain: Domain) -> None:
+    uris = [COLLECTOR, GATEWAY, *PEOPLE]
+    with ThreadPoolExecutor(len(uris)) as pool:
+        numbers = list(
+            pool.map(
+                lambda uri: (
+                    authority.revoke(domain.folder, domain.files(uri)[0], domain.clock).crl_number
+                ),
+                uris,
+            )
+        )
+    assert sorted(numbers) == [2, 3, 4, 5, 6, 7]
+    serials = {chain(domain, uri)[0].serial_number for uri in uris}
+    assert {entry.serial_number for entry in crl_of(domain)} == serials
 
 
 def test_revoking_twice_is_refused(domain: Domain) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
@@ -268,6 +269,35 @@ def test_crl_of_another_ca_fails_closed(
 ) -> None:
     other = make_domain(tmp_path / "other", clock)
     write_crl(domain, 9, issuer=other.issuer())
+    clock.advance(1)
+    expect_closed(trust, domain, "not signed by any CA")
+
+
+def test_partial_crl_fails_closed(trust: TrustStore, domain: Domain, clock: ManualClock) -> None:
+    now = certificates.datetime_of(clock.now_us())
+    issuer = domain.issuer()
+    delta = (
+        x509.CertificateRevocationListBuilder()
+        .issuer_name(issuer.certificate.subject)
+        .last_update(now)
+        .next_update(now + DAY)
+        .add_extension(x509.CRLNumber(2), False)
+        .add_extension(x509.DeltaCRLIndicator(1), True)
+        .sign(issuer.key, hashes.SHA256())
+    )
+    domain.crl.write_bytes(delta.public_bytes(Encoding.PEM))
+    clock.advance(1)
+    expect_closed(trust, domain, "give the full one")
+
+
+def test_crl_that_was_changed_fails_closed(
+    trust: TrustStore, domain: Domain, clock: ManualClock
+) -> None:
+    domain.revoke(COLLECTOR)
+    der = bytearray(x509.load_pem_x509_crl(domain.crl.read_bytes()).public_bytes(Encoding.DER))
+    serial = x509.load_der_x509_certificate(domain.der()).serial_number
+    der[der.index(serial.to_bytes(20, "big").lstrip(b"\0")) + 3] ^= 1
+    domain.crl.write_bytes(x509.load_der_x509_crl(bytes(der)).public_bytes(Encoding.PEM))
     clock.advance(1)
     expect_closed(trust, domain, "not signed by any CA")
 
