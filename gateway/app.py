@@ -32,7 +32,8 @@ from gateway.configuration import GatewayConfig, database_url
 from gateway.decisions.ledger import LedgerService
 from gateway.decisions.policy import ActivePolicy
 from gateway.decisions.service import DecisionService
-from gateway.engine.supervisor import SupervisedOpa
+from gateway.engine.opa import EngineLimits
+from gateway.engine.supervisor import SupervisedOpa, SupervisionLimits
 from gateway.errors import ConfigError, GatewayError
 from gateway.identity.spiffe import subject_of_certificate
 from gateway.identity.trust import TrustStore
@@ -92,12 +93,14 @@ async def run_gateway(config: GatewayConfig, path: Path, clock: Clock) -> AsyncI
     async with AsyncExitStack() as stack:
         opened = await stack.enter_async_context(open_log(config, path, clock))
         activation = await _require_activation(opened, candidate, config, clock)
-        engine = SupervisedOpa(
-            candidate.bundle, config.engine.opa, deadline_seconds=config.engine.timeout_ms / 1000
+        limits = SupervisionLimits(
+            engine=EngineLimits(deadline_seconds=config.engine.timeout_ms / 1000)
         )
+        engine = SupervisedOpa(candidate.bundle, config.engine.opa, limits)
         stack.push_async_callback(engine.aclose)
         await engine.start()
         policy = active_policy(activation, candidate, engine, config.policies.max_age_days)
+        opened.log.verify_in_background()
         await _mark(opened, "gateway.started", {"instance": instance, "version": VERSION})
         stack.push_async_callback(_stopped, opened, instance)
         yield Gateway(_application(config, clock, trust, opened, policy), policy, opened.log)

@@ -1,9 +1,11 @@
 """The listener: uvicorn over mutual TLS, started only when everything behind it stands."""
 
 import asyncio
+import signal
 import ssl
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import uvicorn
@@ -28,11 +30,27 @@ def serve(config: GatewayConfig, path: Path, announce: Callable[[str], None]) ->
     uvloop.run(_serve(config, path, context, announce))
 
 
+class _Server(uvicorn.Server):
+    """uvicorn raises the signal again after it has stopped, which would skip our own closing."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        signals = (signal.SIGTERM, signal.SIGINT)
+        for number in signals:
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        try:
+            yield
+        finally:
+            for number in signals:
+                loop.remove_signal_handler(number)
+
+
 async def _serve(
     config: GatewayConfig, path: Path, context: ssl.SSLContext, announce: Callable[[str], None]
 ) -> None:
     async with run_gateway(config, path, SystemClock()) as gateway:
-        server = uvicorn.Server(
+        server = _Server(
             uvicorn.Config(
                 gateway.asgi,
                 host=config.listen.host,
