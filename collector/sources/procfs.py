@@ -40,8 +40,8 @@ class StatNumbers:
 @dataclass(frozen=True, slots=True)
 class ProcessFacts:
     """One process's names, lineage and first numbers. `start_ticks` counts from boot on the
-    boot-time clock. `exe` is None where it cannot be learned; `argv` is empty for kernel threads, zombies and processes
-    that wiped it. Text holds U+FFFD for bytes that are no UTF-8."""
+    boot-time clock. `exe` is None where it cannot be learned; `argv` is empty for kernel
+    threads, zombies and processes that wiped it. Text holds U+FFFD for bytes that are no UTF-8."""
 
     pid: int
     start_ticks: int

@@ -2,7 +2,8 @@
 
 psutil stays inside this module. Names, identity, start times and what stands beside them come from
 `procfs`, in one read; psutil gives the rest. Each process is measured on its own: one
-that vanishes, or denies a value, costs nothing but that value. argv leaves this module only as the derived identity.
+that vanishes, or denies a value, costs nothing but that value. argv leaves this module only as the
+derived identity.
 """
 
 import os
