@@ -35,6 +35,8 @@ def create_application(
         app.include_router(router)
     app.add_exception_handler(RequestValidationError, _on_bad_query)
     app.add_exception_handler(GatewayError, _on_error)
+    # Without it Starlette would answer what nobody declared in its own plain text.
+    app.add_exception_handler(Exception, _on_error)
     return Gate(app, trust, denials, count)
 
 

@@ -25,8 +25,9 @@ async def read_json_body(request: Request, limits: BodyLimits) -> bytes:
     if request.headers.get("content-encoding", "identity") != "identity":
         raise ProblemError("unsupported-media-type", "send the body without content-encoding")
     declared = request.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > limits.max_bytes:
-        raise TooLargeError(f"the body has {declared} bytes; at most {limits.max_bytes}")
+    digits = declared if declared.isdecimal() else ""
+    if len(digits) > 18 or (digits and int(digits) > limits.max_bytes):
+        raise TooLargeError(f"the body has {digits[:20]} bytes; at most {limits.max_bytes}")
     chunks: list[bytes] = []
     total = 0
     try:

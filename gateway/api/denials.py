@@ -39,7 +39,11 @@ class DenialRecorder:
             "status": status,
             "suppressed_before": self._suppressed,
         }
-        self._suppressed = 0
-        await self._log.append(
-            [Draft("denial", subject_uri or self._actor, canonical.encode(body))]
-        )
+        told, self._suppressed = self._suppressed, 0
+        try:
+            await self._log.append(
+                [Draft("denial", subject_uri or self._actor, canonical.encode(body))]
+            )
+        except BaseException:
+            self._suppressed += told + 1  # nothing was told: the next entry tells it all
+            raise

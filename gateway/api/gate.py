@@ -46,8 +46,11 @@ class Gate:
         self._count = count
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
+            return
+        if scope["type"] != "http":  # a WebSocket would pass the gate unasked; there are none
+            await send({"type": "websocket.close", "code": 1008})
             return
         request_id = secrets.token_hex(8)
         answer = _Answer(send, request_id)
@@ -72,7 +75,9 @@ class Gate:
             await problem("not-found", "see /openapi.json", request_id)(scope, receive, answer)
         elif (method, path) not in ROUTES:
             detail = f"{path} does not take {method}"
-            await problem("method-not-allowed", detail, request_id)(scope, receive, answer)
+            refusal = problem("method-not-allowed", detail, request_id)
+            refusal.headers["allow"] = ", ".join(sorted(m for m, p in ROUTES if p == path))
+            await refusal(scope, receive, answer)
         elif not is_allowed(caller.subject.role, method, path):
             reason = f"role {caller.subject.role} may not call {method} {path}"
             await self._denials.record(

@@ -13,13 +13,14 @@ from gateway import canonical
 from gateway.audit.port import Draft, Log
 from gateway.bundles.folder import Bundle
 from gateway.clock import Clock
-from gateway.decisions.floor import Floor, FloorFile, removed_rows
+from gateway.decisions.floor import NAME_ATTRIBUTES, Floor, FloorFile, removed_rows
 from gateway.decisions.policy import ActivePolicy
 from gateway.decisions.proposals import ProposalReader
 from gateway.decisions.windows import parse_windows
 from gateway.engine.port import Engine
 from gateway.errors import BundleError
 from gateway.storage.activations_store import Activation
+from gateway.wire.classes import EXECUTABLE_PATH, IDENTITY_SOURCE, ClassDeclaration
 from gateway.wire.verdicts import PolicyRef
 
 _DAY_US = 86_400_000_000
@@ -64,8 +65,10 @@ async def activate(
     clock: Clock,
     extra: Sequence[Draft] = (),
 ) -> Activation:
-    """Record and put in force; raises LogUnavailableError and StorageError."""
+    """Record and put in force; raises BundleError before anything is recorded,
+    LogUnavailableError and StorageError."""
     bundle = candidate.bundle
+    verify_declaration(bundle.class_declaration)
     now_us = clock.now_us()
 
     def body(first_seq: int) -> bytes:
@@ -100,6 +103,17 @@ async def activate(
     return activation
 
 
+def verify_declaration(declaration: ClassDeclaration) -> None:
+    """Raises BundleError unless the floor sees every name: a bundle that does not declare one
+    would blind the floor, which is to lower it (P2)."""
+    needed = {*NAME_ATTRIBUTES, EXECUTABLE_PATH, IDENTITY_SOURCE}
+    if hidden := sorted(needed - set(declaration.attributes)):
+        raise BundleError(
+            f"data/class/data.yaml: attributes must declare {', '.join(hidden)}; "
+            "the floor knows processes by them"
+        )
+
+
 def verify_successor(before: Activation, old_floor: FloorFile | None, candidate: Candidate) -> None:
     """Raises BundleError unless the candidate may follow: a newer bundle version, or the same
     bundle; a floor that takes nothing away and is no older."""
@@ -115,6 +129,11 @@ def verify_successor(before: Activation, old_floor: FloorFile | None, candidate:
     if new_floor is None or new_floor.version < old_floor.version:
         raise BundleError(
             f"the floor must be version {old_floor.version} or newer; it was taken away"
+        )
+    if new_floor.version == old_floor.version and new_floor.rows != old_floor.rows:
+        raise BundleError(
+            f"two different floors are version {old_floor.version}; sign the new one as "
+            f"version {old_floor.version + 1}"
         )
     if lost := removed_rows(old_floor, new_floor):
         raise BundleError(

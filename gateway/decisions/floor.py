@@ -29,6 +29,8 @@ NAME_ATTRIBUTES = (
     "k8s.deployment.name",
     "k8s.pod.label.app",
 )
+MAX_WORD_CHARACTERS = 256  # an id or a control; with a reason it must fit into a log entry
+MAX_REASON_CHARACTERS = 1024
 COMM_BYTES = 15  # TASK_COMM_LEN - 1: the kernel cuts a command's name here
 
 
@@ -83,11 +85,11 @@ class Floor:
             if matching := self._patterns.matches_any_case(name):
                 row = self._rows[min(matching)]
                 return _reason(row.control, row.id, row.reason)
-        if source == "truncated" or _is_cut(attributes):
-            cut = attributes.get(EXECUTABLE_NAME, "")
-            if matching := self._patterns.matches_continuation(cut):
-                row = self._rows[min(matching)]
-                return _reason(row.control, row.id, f"the name is cut and may be: {row.reason}")
+        if source == "truncated" or _is_cut(attributes, names):
+            for cut in _cut_names(attributes, names):
+                if matching := self._patterns.matches_continuation(cut):
+                    row = self._rows[min(matching)]
+                    return _reason(row.control, row.id, f"the name is cut and may be: {row.reason}")
         return None
 
 
@@ -105,7 +107,15 @@ def parse_rows(rows: Iterable[Mapping[str, Any]], place: str) -> tuple[FloorRow,
         kinds = [kind for kind in ("regex", "glob") if isinstance(row.get(kind), str)]
         if len(kinds) != 1 or not isinstance(row.get("id"), str):
             raise BundleError(f"{place}: row {position + 1} needs an id and either regex or glob")
+        if len(row["id"]) > MAX_WORD_CHARACTERS:
+            raise BundleError(f"{place}: the id of row {position + 1} is too long; shorten it")
         text = row[kinds[0]]
+        control, reason = str(row.get("control", "")), str(row.get("reason", ""))
+        if len(control) > MAX_WORD_CHARACTERS or len(reason) > MAX_REASON_CHARACTERS:
+            raise BundleError(
+                f"{place}: row {row['id']}: control has at most {MAX_WORD_CHARACTERS} characters "
+                f"and reason at most {MAX_REASON_CHARACTERS}; shorten them"
+            )
         try:
             pattern = parse_pattern(kinds[0], text, f"{place}: row {row['id']}")
         except GatewayError as error:
@@ -115,8 +125,8 @@ def parse_rows(rows: Iterable[Mapping[str, Any]], place: str) -> tuple[FloorRow,
                 id=row["id"],
                 kind=kinds[0],
                 text=text,
-                control=str(row.get("control", "")),
-                reason=str(row.get("reason", "")),
+                control=control,
+                reason=reason,
                 pattern=pattern,
             )
         )
@@ -125,19 +135,29 @@ def parse_rows(rows: Iterable[Mapping[str, Any]], place: str) -> tuple[FloorRow,
 
 def read_floor(path: Path, trust_domain: str, verifiers: Sequence[Verifier]) -> FloorFile:
     """Read and verify a signed floor; raises ConfigError where it cannot be trusted."""
-    name = f"{trust_domain}/floor"
     try:
-        note = open_note(path.read_text(encoding="utf-8"), verifiers)
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: the floor cannot be read ({type(error).__name__})") from None
+    return parse_floor(text, trust_domain, verifiers, str(path))
+
+
+def parse_floor(
+    text: str, trust_domain: str, verifiers: Sequence[Verifier], place: str
+) -> FloorFile:
+    """A signed floor's content; raises ConfigError where it cannot be trusted."""
+    try:
+        note = open_note(text, verifiers)
         origin, version, rows = note.text.splitlines()
-        if origin != name or str(int(version)) != version or int(version) < 1:
+        if origin != f"{trust_domain}/floor" or str(int(version)) != version or int(version) < 1:
             raise ValueError("wrong origin or version line")
         value = canonical.decode(rows.encode())
         if not isinstance(value, list):
             raise ValueError("the rows are no list")
-        return FloorFile(int(version), parse_rows(value, str(path)))  # type: ignore[arg-type]
-    except (OSError, ValueError, GatewayError) as error:
+        return FloorFile(int(version), parse_rows(value, place))  # type: ignore[arg-type]
+    except (ValueError, GatewayError) as error:
         raise ConfigError(
-            f"{path}: not a floor signed by a key of policies.floor_keys ({error}); "
+            f"{place}: not a floor signed by a key of policies.floor_keys ({error}); "
             "sign it with `gateway policy sign-floor`"
         ) from None
 
@@ -168,8 +188,18 @@ def _reason(control: str, row: str, message: str) -> Reason:
     )
 
 
-def _is_cut(attributes: Mapping[str, str]) -> bool:
-    """A lone name of exactly the kernel's length may be the beginning of a longer one."""
+def _is_cut(attributes: Mapping[str, str], names: Sequence[str]) -> bool:
+    """A name of exactly the kernel's length may be the beginning of a longer one, unless a path or
+    a second name tells more."""
+    if attributes.get(EXECUTABLE_PATH):
+        return False
+    if len(names) == 1:
+        return len(names[0].encode()) == COMM_BYTES
     name = attributes.get(EXECUTABLE_NAME, "")
-    known = attributes.get(EXECUTABLE_PATH) or attributes.get(IDENTITY)
-    return len(name.encode()) == COMM_BYTES and not known
+    return len(name.encode()) == COMM_BYTES and not attributes.get(IDENTITY)
+
+
+def _cut_names(attributes: Mapping[str, str], names: Sequence[str]) -> Sequence[str]:
+    """The names that may go on: the executable's and the identity derived from it, else any."""
+    cut = [name for key in (EXECUTABLE_NAME, IDENTITY) if (name := attributes.get(key))]
+    return cut or names

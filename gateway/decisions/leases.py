@@ -20,7 +20,15 @@ class LeasedVerdict:
     is answered last still counts to no later than `expires`.
     """
 
-    __slots__ = ("_encoded", "_fresh_until_us", "class_key", "position", "seq", "settled")
+    __slots__ = (
+        "_encoded",
+        "_encoded_us",
+        "_fresh_until_us",
+        "class_key",
+        "position",
+        "seq",
+        "settled",
+    )
 
     def __init__(self, settled: Settled, class_key: str, seq: int, position: int) -> None:
         self.settled = settled
@@ -28,15 +36,17 @@ class LeasedVerdict:
         self.seq = seq
         self.position = position
         self._encoded = msgspec.Raw(b"")
+        self._encoded_us = 0
         self._fresh_until_us = 0
 
     def encoded(self, now_us: int, terms: "LeaseTerms") -> msgspec.Raw:
         """The verdict's JSON with a lease that ends within the terms."""
         if terms.is_personal:
             return self._encode(now_us, terms)[0]
-        age_us = self._fresh_until_us - now_us
-        if not 0 < age_us <= SHARED_SECONDS * _SECOND_US:  # a clock that stepped back counts as old
+        # A clock that stepped back makes an encoding old: its lease would end too late.
+        if not self._encoded_us <= now_us < self._fresh_until_us:
             self._encoded, self._fresh_until_us = self._encode(now_us, terms)
+            self._encoded_us = now_us
         return self._encoded
 
     def _encode(self, now_us: int, terms: "LeaseTerms") -> tuple[msgspec.Raw, int]:

@@ -10,6 +10,7 @@ from gateway.errors import InputError
 from gateway.wire.ledger import Counters, LedgerAnswer, LedgerReport
 
 MAX_CLASSES = 20_000
+MAX_REASON_CHARACTERS = 64
 _CUMULATIVE = ("scraped", "exported", "sampled_out", "dropped", "rejected")
 _decoder = msgspec.json.Decoder(LedgerReport)
 
@@ -74,10 +75,13 @@ def read_report(body: bytes) -> LedgerReport:
     counters = report.counters
     numbers = [getattr(counters, name) for name in (*_CUMULATIVE, "waiting")]
     numbers += [*counters.lost.values(), report.report]
+    numbers += [n for _, counts in report.by_class for n in (counts.dropped, counts.sampled_out)]
     if not all(0 <= number <= canonical.MAX_SAFE_INTEGER for number in numbers):
         raise InputError("a ledger report's numbers lie between 0 and 2^53-1")
     if len(report.by_class) > MAX_CLASSES or len(counters.lost) > 100:
         raise InputError(f"a ledger report names at most {MAX_CLASSES} classes and 100 reasons")
+    if any(len(reason) > MAX_REASON_CHARACTERS for reason in counters.lost):
+        raise InputError(f"a reason for loss has at most {MAX_REASON_CHARACTERS} characters")
     if not (0 < len(report.boot_epoch) <= 64 and len(report.sent_at) <= 40):
         raise InputError("boot_epoch and sent_at are text of at most 64 and 40 characters")
     return report
@@ -111,7 +115,7 @@ def _summary(report: LedgerReport) -> dict[str, canonical.Value]:
     numbers: dict[str, canonical.Value] = {
         name: getattr(counters, name) for name in (*_CUMULATIVE, "waiting")
     }
-    numbers["lost"] = {reason[:64]: count for reason, count in sorted(counters.lost.items())}
+    numbers["lost"] = dict(sorted(counters.lost.items()))
     return {
         "boot_epoch": report.boot_epoch,
         "classes": len(report.by_class),

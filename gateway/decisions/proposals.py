@@ -4,6 +4,7 @@ The process's attributes become a structure with the fields that the bundle decl
 what is not declared is skipped by the decoder and can reach nothing.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -38,6 +39,13 @@ class _RefOnly(msgspec.Struct):
 
 class _Items(msgspec.Struct):
     proposals: list[msgspec.Raw]
+
+
+def _sendable_ref(ref: Any) -> str:
+    """The ref where it can be sent back, else empty."""
+    if not isinstance(ref, str) or len(ref) > 128 or any("\ud800" <= c <= "\udfff" for c in ref):
+        return ""
+    return ref
 
 
 class ProposalReader:
@@ -87,7 +95,9 @@ class ProposalReader:
             proposals: Sequence[Any] = self._batch.decode(body).proposals
         except (msgspec.ValidationError, UnicodeDecodeError):
             proposals = self._read_singly(body)
-        except (msgspec.DecodeError, RecursionError) as error:
+        except msgspec.DecodeError:
+            proposals = self._read_leniently(body)
+        except RecursionError as error:
             raise InputError(f"the body is not JSON that can be read: {error}"[:200]) from None
         if not proposals:
             raise InputError("proposals is empty; send 1 to 1,000")
@@ -98,11 +108,36 @@ class ProposalReader:
     def _read_singly(self, body: bytes) -> Sequence[Any]:
         try:
             items = self._items.decode(body).proposals
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        except (msgspec.ValidationError, UnicodeDecodeError, RecursionError) as error:
             raise InputError(f"the body must be an object with proposals: {error}"[:200]) from None
+        except msgspec.DecodeError:
+            return self._read_leniently(body)
         if len(items) > MAX_PROPOSALS:
             raise TooLargeError(f"{len(items)} proposals; send at most {MAX_PROPOSALS}")
         return [self._read_one(item) for item in items]
+
+    def _read_leniently(self, body: bytes) -> Sequence[Any]:
+        """Python's own reader also takes NaN and lone surrogates (`"\\udcff"`, how Python spells
+        a name that is not UTF-8), so that only the items that hold them are bad."""
+        try:
+            value = json.loads(body.decode("utf-8", "surrogateescape"))
+        except (ValueError, RecursionError) as error:
+            raise InputError(f"the body is not JSON that can be read: {error}"[:200]) from None
+        items = value.get("proposals") if isinstance(value, dict) else None
+        if not isinstance(items, list):
+            raise InputError("the body must be an object with proposals")
+        if len(items) > MAX_PROPOSALS:
+            raise TooLargeError(f"{len(items)} proposals; send at most {MAX_PROPOSALS}")
+        return [self._read_value(item) for item in items]
+
+    def _read_value(self, item: Any) -> Any:
+        ref = _sendable_ref(item.get("ref") if isinstance(item, dict) else None)
+        try:
+            return self._one.decode(json.dumps(item, ensure_ascii=False))
+        except UnicodeError:
+            return BadProposal(ref, "text that has no UTF-8 form")
+        except (msgspec.DecodeError, RecursionError) as error:
+            return BadProposal(ref, str(error)[:200])
 
     def _read_one(self, item: msgspec.Raw) -> Any:
         try:

@@ -72,14 +72,9 @@ class DecisionService:
                     self._observe(f"failure:{failure}", 1)
         appended = await self._append(request, recording, subject_uri)
         request.place(recording, appended)
-        ends_us = min(policy.expires_us, request.epoch.lease_ends_us)
-        soon = certificate_ends_us - now_us < _SOON_US
-        terms = LeaseTerms(
-            policy.ref.activation, min(ends_us, certificate_ends_us) if soon else ends_us, soon
-        )
         for effect, count in request.effects().items():
             self._observe(effect, count)
-        return self._answer(request, appended[-1], terms)
+        return self._answer(request, appended[-1], certificate_ends_us)
 
     def _epoch_at(self, policy: ActivePolicy, now_us: int) -> Epoch:
         if self._epoch is None or not self._epoch.covers(policy, now_us):
@@ -94,8 +89,19 @@ class DecisionService:
         )
         return await self._log.append((*recording.drafts, decisions), recording.payloads)
 
-    def _answer(self, request: "_Request", entry: Appended, terms: LeaseTerms) -> bytes:
+    def _terms(self, request: "_Request", certificate_ends_us: int, now_us: int) -> LeaseTerms:
+        """Bounds as of the answer: engine and log may have taken their time since the request."""
+        policy = request.policy
+        if self._policy() is not policy:
+            return LeaseTerms(policy.ref.activation, now_us, is_personal=True)  # none: it is over
+        ends_us = min(policy.expires_us, request.epoch.lease_ends_us)
+        if certificate_ends_us - now_us >= _SOON_US:
+            return LeaseTerms(policy.ref.activation, ends_us)
+        return LeaseTerms(policy.ref.activation, min(ends_us, certificate_ends_us), True)
+
+    def _answer(self, request: "_Request", entry: Appended, certificate_ends_us: int) -> bytes:
         now_us = self._clock.now_us()
+        terms = self._terms(request, certificate_ends_us, now_us)
         leased = [verdict.encoded(now_us, terms) for verdict in request.verdicts]
         kept = [encode_verdict(settled, None) for settled in request.failures]
         return _encoder.encode(

@@ -1,5 +1,6 @@
 """Time windows: the only way in which time reaches policies (docs/formats.md section 6)."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -9,6 +10,9 @@ from zoneinfo import ZoneInfo
 from gateway.errors import BundleError
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+MAX_WINDOWS = 64  # with the length of names: what is active must fit into a log entry's head
+MAX_NAME_BYTES = 64
+_CLOCK_TIME = re.compile(r"(?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9])?", re.ASCII)
 _LOOK_AHEAD_DAYS = 8  # a weekly window changes within a week; one more day for the zone's offset
 
 
@@ -31,16 +35,18 @@ class Window:
             day = today + timedelta(days=offset)
             if day.weekday() in self.days:
                 last_day = day if self.end > self.start else day + timedelta(days=1)
-                # A local time that occurs twice opens at its first and closes at its second
-                # occurrence: a doubt about time is settled towards the longer window.
+                # A local time that occurs twice or never is read both ways: a doubt about time
+                # is settled towards the longer window.
                 found.append(
-                    (self._instant(day, self.start, 0), self._instant(last_day, self.end, 1))
+                    (min(self._instants(day, self.start)), max(self._instants(last_day, self.end)))
                 )
         return found
 
-    def _instant(self, day: date, at: time, fold: int) -> int:
-        local = datetime.combine(day, at, self.zone).replace(fold=fold)
-        return int(local.astimezone(UTC).timestamp()) * 1_000_000
+    def _instants(self, day: date, at: time) -> list[int]:
+        local = datetime.combine(day, at, self.zone)
+        return [
+            int(local.replace(fold=fold).astimezone(UTC).timestamp()) * 1_000_000 for fold in (0, 1)
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +56,14 @@ class Schedule:
     windows: tuple[Window, ...]
 
     def active(self, now_us: int) -> tuple[str, ...]:
-        """Sorted names of the windows that are open."""
+        """Sorted names of the windows that are open; several windows may share a name."""
         return tuple(
             sorted(
-                window.name
-                for window in self.windows
-                if any(start <= now_us < end for start, end in window.spans(now_us))
+                {
+                    window.name
+                    for window in self.windows
+                    if any(start <= now_us < end for start, end in window.spans(now_us))
+                }
             )
         )
 
@@ -69,6 +77,8 @@ class Schedule:
 
 def parse_windows(rows: Sequence[Mapping[str, Any]]) -> Schedule:
     """Parse `data.data.windows`; raises BundleError naming the row."""
+    if len(rows) > MAX_WINDOWS:
+        raise BundleError(f"data/windows: {len(rows)} windows; at most {MAX_WINDOWS}")
     windows = []
     for position, row in enumerate(rows):
         try:
@@ -88,10 +98,19 @@ def _parse_window(row: Mapping[str, Any]) -> Window:
     days = frozenset(_DAYS.index(day) for day in row["days"])
     if not days or not isinstance(row["name"], str) or not row["name"]:
         raise ValueError("name and days must not be empty")
+    if len(row["name"].encode()) > MAX_NAME_BYTES:
+        raise ValueError(f"a name has at most {MAX_NAME_BYTES} bytes")
     return Window(
         name=row["name"],
         zone=ZoneInfo(row["zone"]),
         days=days,
-        start=time.fromisoformat(row["from"]),
-        end=time.fromisoformat(row["to"]) if row["to"] != "24:00" else time(0, 0),
+        start=_parse_clock_time(row["from"]),
+        end=_parse_clock_time(row["to"]) if row["to"] != "24:00" else time(0, 0),
     )
+
+
+def _parse_clock_time(text: str) -> time:
+    # The library alone would take zones ("09:00+05:00"), which belong in `zone`, and "0900".
+    if not _CLOCK_TIME.fullmatch(text):
+        raise ValueError("from and to look like 09:00")
+    return time.fromisoformat(text)
