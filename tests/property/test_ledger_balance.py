@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from unittest import mock
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -70,7 +71,7 @@ CYCLES = st.lists(st.tuples(SIZES, st.booleans(), st.booleans()), min_size=1, ma
 @settings(max_examples=40, deadline=None, print_blob=True)
 @given(CYCLES)
 def test_the_books_balance(cycles: list[tuple[list[tuple[str, int]], bool, bool]]) -> None:
-    with TemporaryDirectory() as name:
+    with TemporaryDirectory() as name, mock.patch("os.fsync"):
         folder = Path(name)
         source = FakeSource()
         agent, disk, gateway = make_agent(folder, source, Ledger("00" * 16))
@@ -96,7 +97,7 @@ def test_the_books_balance(cycles: list[tuple[list[tuple[str, int]], bool, bool]
 @settings(max_examples=15, deadline=None, print_blob=True)
 @given(st.lists(st.integers(1, 9), min_size=2, max_size=6))
 def test_a_loss_in_the_exporter_shows(sizes: list[int]) -> None:
-    with TemporaryDirectory() as name:
+    with TemporaryDirectory() as name, mock.patch("os.fsync"):
         source = FakeSource(processes_of([("kept", points) for points in sizes]))
         agent, disk, gateway = make_agent(Path(name), source, Ledger("00" * 16))
         disk.loses_resource = True
@@ -111,7 +112,7 @@ def test_a_drop_that_nobody_counted_shows(points: int) -> None:
         def count_dropped(self, class_key: str, points: int) -> None:
             del class_key, points
 
-    with TemporaryDirectory() as name:
+    with TemporaryDirectory() as name, mock.patch("os.fsync"):
         source = FakeSource(processes_of([("dropped", points)]))
         agent, _, _ = make_agent(Path(name), source, ForgetfulLedger("00" * 16))
         assert agent.run_cycle().counters.imbalance() == 0
