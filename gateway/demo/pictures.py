@@ -4,22 +4,25 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from gateway.demo.stand_ins import INTERPRETED, OPTIONAL, PROTECTED
 
-_MAX_OTHERS = 6
+_MAX_OTHERS = 5
 
 
 def print_classes(console: Console, cycle: Mapping[str, Any]) -> None:
     """Proposals and verdicts: the stand-ins first, then what else runs here."""
-    table = Table(title="Proposals and verdicts", title_justify="left", pad_edge=False)
-    for heading in ("process", "proposed", "verdict", "control", "duties"):
-        table.add_column(heading, overflow="fold")
-    table.add_column("kept", justify="right")
-    table.add_column("dropped", justify="right")
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("process", min_width=23, overflow="fold")
+    table.add_column("asked", no_wrap=True)
+    table.add_column("verdict", no_wrap=True)
+    table.add_column("control", no_wrap=True)
+    table.add_column("kept", justify="right", no_wrap=True)
+    table.add_column("dropped", justify="right", no_wrap=True)
     ours = {*PROTECTED, *OPTIONAL, INTERPRETED}
     rows = sorted(cycle["classes"], key=lambda row: not ours & set(row["names"]))
     mine = [row for row in rows if ours & set(row["names"])]
@@ -27,7 +30,13 @@ def print_classes(console: Console, cycle: Mapping[str, Any]) -> None:
         table.add_row(*_cells(row))
     console.print(table)
     if (rest := len(rows) - len(mine) - _MAX_OTHERS) > 0:
-        console.print(f"and {rest} more classes; `collector run --once` shows all.")
+        console.print(f"and {rest} more classes. ! = the wish to drop was overridden.\n")
+    console.print("Duties that travel with what is kept:")
+    for row in mine:
+        if row["kept"]:
+            duties = ", ".join(_duty(obligation) for obligation in row["obligations"])
+            console.print(f"  {escape(row['names'][0])}: [dim]{escape(duties)}[/]")
+    console.print()
 
 
 def print_ledger(console: Console, cycle: Mapping[str, Any]) -> None:
@@ -69,15 +78,26 @@ def _cells(row: Mapping[str, Any]) -> list[str]:
     names = ", ".join(row["names"][:2])
     if len(row["names"]) > 2:
         names += f" and {len(row['names']) - 2} more"
-    verdict = row["verdict"]
-    colour = "red" if "drop" in verdict else "green" if "keep" in verdict else "yellow"
-    duties = [obligation.partition(" ")[0] for obligation in row["obligations"]]
+    action, _, effect = row["verdict"].partition(" (")
+    colour = {"keep": "green", "drop": "red"}.get(action, "yellow")
+    mark = " !" if effect.startswith("overridden") else ""
+    control = row["controls"][0] if row["controls"] else ""
     return [
         escape(names),
-        row["proposed"],
-        f"[{colour}]{verdict}[/]",
-        escape("\n".join(row["controls"][:2])),
-        escape("\n".join(duties[:4])),
+        row["proposed"].partition(" ")[0],
+        f"[{colour}]{action.partition(' ')[0]}{mark}[/]",
+        escape(control),
         str(row["kept"]),
         str(row["dropped"] + row["sampled_out"]),
     ]
+
+
+def _duty(obligation: str) -> str:
+    """`retain_days at_least=365 at_hand=90` as `retain ≥365 d`."""
+    kind, _, rest = obligation.partition(" ")
+    if kind == "retain_days":
+        numbers = dict(pair.partition("=")[::2] for pair in rest.split())
+        if "at_least" in numbers:
+            return f"retain ≥{numbers['at_least']} d"
+        return f"retain ≤{numbers.get('at_most', '?')} d"
+    return kind.replace("_", " ")

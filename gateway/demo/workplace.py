@@ -39,6 +39,10 @@ process_classification:
   edge_optional:
     score: 0.1
     patterns: ["^update-agent", "^log-shipper", "^backup-service"]
+  kernel_threads:
+    score: 0.1
+    patterns:
+      ["^kworker/", "^ksoftirqd/", "^cpuhp/", "^migration/", "^irq/", "^rcu", "^scsi_", "^jbd2/"]
   demo_wrongly_optional:   # an optimiser's mistake: the gateway must not let it through
     score: 0.1
     patterns: ["^payment-gateway-", "^patient-data-service", "^customer-data-processor"]
