@@ -126,6 +126,7 @@ async def start_process(opa: Path, archive: bytes, limits: ProcessLimits) -> Opa
             env={
                 "GOGC": str(limits.gogc_percent),
                 "GOMEMLIMIT": str(limits.soft_memory_bytes),
+                "GOTRACEBACK": "none",  # the reason of a crash alone, without stacks of values
             },
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gateway.bundles.folder import Bundle
+from gateway.engine.client import OpaAddress
 from gateway.engine.opa import EngineLimits, OpaEngine
 from gateway.engine.port import EngineFailure, EngineVersion, RuleVerdict
 from gateway.engine.process import (
@@ -74,6 +75,11 @@ class OpaSupervisor:
     def pid(self) -> int | None:
         """The running OPA's process id, for status pages and fault tests."""
         return self._process.pid if self._process else None
+
+    @property
+    def address(self) -> OpaAddress | None:
+        """Where the running OPA listens."""
+        return self._process.address if self._process else None
 
     async def start(self) -> None:
         """Start OPA and return when it answers with the right revision; raises EngineError."""
