@@ -103,8 +103,7 @@ def inspect(
     if as_json:
         typer.echo(json.dumps([_entry_value(seq, entry) for seq, entry in entries]))
     else:
-        console = Console()
-        console.print(_entry_table(entries), width=min(console.width, _WIDTH))
+        Console(width=_WIDTH).print(_entry_table(entries))
 
 
 def _read(
@@ -135,9 +134,11 @@ def _entry_value(seq: object, entry: Entry | EntryError) -> dict[str, canonical.
 
 
 def _entry_table(entries: list[tuple[object, Entry | EntryError]]) -> Table:
-    table = Table(box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False, width=_WIDTH)
     for heading, width in (("SEQ", 8), ("TIME (UTC)", 19), ("TYPE", 17), ("ACTOR", 12)):
-        table.add_column(heading, width=width, no_wrap=True, overflow="ellipsis")
+        table.add_column(
+            heading, min_width=width, max_width=width, no_wrap=True, overflow="ellipsis"
+        )
     table.add_column("BODY", no_wrap=True, overflow="ellipsis", ratio=1)
     for seq, entry in entries:
         cells = ["", "unreadable", "", str(entry)]
