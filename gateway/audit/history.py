@@ -116,10 +116,7 @@ class History:
             seq = size - count + len(leaves)
             if row.seq != seq:
                 raise self._broken(seq, "it is missing")
-            leaf = leaf_hash(row.data)
-            if leaf != row.leaf_hash:
-                raise self._broken(seq, "its bytes do not have the stored leaf hash")
-            leaves.append(leaf)
+            leaves.append(self._leaf(row))
         if len(leaves) < count:
             raise self._broken(size - count + len(leaves), "it is missing, and was signed")
         return leaves
@@ -133,9 +130,7 @@ class History:
     def _check(self, row: EntryRow, size: int, head: bytes) -> tuple[bytes, str]:
         if row.seq != size:
             raise self._broken(size, "it is missing")
-        leaf = leaf_hash(row.data)
-        if leaf != row.leaf_hash:
-            raise self._broken(size, "its bytes do not have the stored leaf hash")
+        leaf = self._leaf(row)
         try:
             fields = read_fields(row.data)
         except EntryError as error:
@@ -145,6 +140,15 @@ class History:
         if fields["seq"] != size or fields["log"] != self._origin:
             raise self._broken(size, "its bytes belong to another place or log")
         return leaf, fields["type"]
+
+    def _leaf(self, row: EntryRow) -> bytes:
+        # SQLite lets a hand store text where bytes belong, whatever the column says.
+        if not isinstance(row.data, bytes):
+            raise self._broken(row.seq, "its bytes are not stored as bytes")
+        leaf = leaf_hash(row.data)
+        if leaf != row.leaf_hash:
+            raise self._broken(row.seq, "its bytes do not have the stored leaf hash")
+        return leaf
 
     def _broken(self, seq: int, why: str) -> LogBrokenError:
         return LogBrokenError(

@@ -171,6 +171,8 @@ class Sequencer:
     def _seal_payloads(
         self, batch: SealedBatch, group: Group
     ) -> list[PayloadRow] | LogUnavailableError:
+        if not group.payloads:
+            return []
         try:
             return self._vault.seal(batch, group.payloads)
         except KeyServiceError as error:
@@ -271,6 +273,8 @@ def _refuse_used_class_ids(
 ) -> list[LogUnavailableError | None]:
     """An error for each group whose payloads could not be sealed or whose class ids are taken (in
     the log or by a group before it): overwriting would lose or revive a payload."""
+    if not any(sealed):
+        return [None] * len(sealed)
     wanted = [row.class_id for rows in sealed if isinstance(rows, list) for row in rows]
     taken = payload_store.find_payloads(connection, wanted) if wanted else set()
     refused: list[LogUnavailableError | None] = []

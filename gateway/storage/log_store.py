@@ -177,6 +177,8 @@ _SET_MARK = text(
 
 def _execute_many(connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
     """executemany in the driver's own words: Core's row dictionaries cost more than the insert."""
+    if not rows:
+        return  # the driver would take an empty list for one row without values
     mark = "?" if connection.dialect.paramstyle == "qmark" else "%s"
     names = ", ".join(table.columns.keys())
     marks = ", ".join(mark for _ in table.columns)

@@ -1,0 +1,93 @@
+"""The Log port in memory, with real entries and checkpoints and a switch that makes it fail."""
+
+from collections.abc import Sequence
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from gateway import canonical
+from gateway.audit.errors import EntryRefusedError
+from gateway.audit.port import Appended, Draft, Payload
+from gateway.clock import Clock, ManualClock
+from gateway.errors import LogUnavailableError
+from gateway.transparency.checkpoint import sign_checkpoint
+from gateway.transparency.entry import GENESIS, encode_entry, leaf_hash
+from gateway.transparency.errors import EntryError
+from gateway.transparency.merkle import CompactRange
+from gateway.transparency.notes import Signer
+
+ORIGIN = "example.org/log"
+ACTOR = "spiffe://example.org/gateway/test"
+
+
+class MemoryLog:
+    """Set `failing` to a reason and every append fails, with nothing of it standing. `entries`
+    are the exact bytes; seq 0 is `log.opened`."""
+
+    def __init__(
+        self, origin: str = ORIGIN, clock: Clock | None = None, signer: Signer | None = None
+    ) -> None:
+        self._clock = clock or ManualClock()
+        self._signer = signer or Signer(origin, Ed25519PrivateKey.generate())
+        self._tree = CompactRange()
+        self._head = GENESIS
+        self.failing: str | None = None
+        self.entries: list[bytes] = []
+        self.payloads: dict[str, Payload] = {}
+        body = canonical.encode({"checkpoint_key": self._signer.vkey})
+        self._write([Draft("log.opened", ACTOR, body)], [])
+
+    @property
+    def origin(self) -> str:
+        return self._signer.name
+
+    @property
+    def verifier_key(self) -> str:
+        """The vkey that checkpoints are signed with."""
+        return self._signer.vkey
+
+    async def append(
+        self, drafts: Sequence[Draft], payloads: Sequence[Payload] = ()
+    ) -> list[Appended]:
+        if self.failing is not None:
+            raise LogUnavailableError(self.failing)
+        return self._write(drafts, payloads)
+
+    def checkpoint(self) -> str | None:
+        return sign_checkpoint(self._tree.size, self._tree.root(), self._signer).note
+
+    def health(self) -> str | None:
+        return self.failing
+
+    def bodies(self, type: str) -> list[dict[str, canonical.Value]]:
+        """The bodies of all entries of a type, in order."""
+        found: list[dict[str, canonical.Value]] = []
+        for data in self.entries:
+            entry = canonical.decode(data)
+            assert isinstance(entry, dict)
+            body = entry["body"]
+            if entry["type"] == type and isinstance(body, dict):
+                found.append(body)
+        return found
+
+    def _write(self, drafts: Sequence[Draft], payloads: Sequence[Payload]) -> list[Appended]:
+        ids = [payload.class_id for payload in payloads]
+        if len(set(ids)) < len(ids) or self.payloads.keys() & set(ids):
+            raise EntryRefusedError("a class id has a payload already: draw a new salt")
+        first, head = len(self.entries), self._head
+        made: list[bytes] = []
+        places: list[Appended] = []
+        time_us = self._clock.now_us()
+        for seq, draft in enumerate(drafts, start=first):
+            body = draft.body(first) if callable(draft.body) else draft.body
+            try:
+                data = encode_entry(self.origin, seq, head, time_us, draft.type, draft.actor, body)
+            except EntryError as error:
+                raise EntryRefusedError(str(error)) from None
+            head = leaf_hash(data)
+            made.append(data)
+            places.append(Appended(seq, head))
+        self.entries += made
+        self._head = head
+        self._tree.extend(place.leaf_hash for place in places)
+        self.payloads.update(zip(ids, payloads, strict=True))
+        return places
