@@ -15,14 +15,20 @@ import re2
 
 from gateway.errors import ConfigError
 from gateway.wire import continuations
+from gateway.wire.expression_sets import (
+    REPLACEMENT,
+    ExpressionSet,
+    PrefixIndex,
+    encode_name,
+    literal_prefix,
+    options,
+)
 
 PatternKind = Literal["regex", "glob"]
 KINDS: tuple[PatternKind, ...] = ("regex", "glob")
 MAX_PATTERN_CHARACTERS = 1024
 
-_SET_CHUNK = 1000
-_MAX_MEMORY_BYTES = 32 * 1024 * 1024
-_REPLACEMENT = "\ufffd"
+_MAX_ASKED_ALONE = 8
 _GLOB_SET = re.compile(r"\[([!^]?)(\]?[^\]]*)\]", re.DOTALL)
 
 
@@ -40,7 +46,7 @@ class Pattern:
 
     @cached_property
     def _compiled(self) -> Any:
-        return re2.compile(self.expression.encode(), _options())
+        return re2.compile(self.expression.encode(), options())
 
     @cached_property
     def prefix_expression(self) -> str | None:
@@ -65,7 +71,7 @@ def parse_pattern(kind: str, text: Any, place: str) -> Pattern:
     checked: PatternKind = "glob" if kind == "glob" else "regex"
     try:
         expression = _translate_glob(text, place) if checked == "glob" else text
-        re2.compile(expression.encode(), _options())
+        re2.compile(expression.encode(), options())
     except (re2.error, UnicodeEncodeError) as error:
         raise ConfigError(
             f"{place}: the {kind} is not valid RE2 ({_cause(error)}); mend it"
@@ -97,7 +103,7 @@ def could_match_continuation(pattern: Pattern, truncated: str) -> bool:
     prefix = pattern.prefix_expression
     if prefix is None:
         return True
-    compiled = re2.compile(prefix.encode(), _options())
+    compiled = re2.compile(prefix.encode(), options())
     return any(
         compiled.search(encode_name(form)) is not None for form in _truncated_forms(truncated)
     )
@@ -118,14 +124,26 @@ class PatternSet:
 
     def __init__(self, patterns: Sequence[Pattern]) -> None:
         self.patterns = tuple(patterns)
-        self._names = _ExpressionSet([p.expression for p in self.patterns])
+        self._index = PrefixIndex()
+        others = []
+        for position, pattern in enumerate(self.patterns):
+            prefix = literal_prefix(pattern.kind, pattern.text)
+            if prefix:
+                self._index.add(prefix, position)
+            else:
+                others.append(position)
+        self._others = _Group(others, self.patterns)
+        self._groups: dict[str, _Group] = {}
 
     def __len__(self) -> int:
         return len(self.patterns)
 
     def matches(self, name: str) -> tuple[int, ...]:
         """The positions, rising, of the patterns that the name as it is matches."""
-        return self._names.matches(name)
+        found = list(self._others.matches(name))
+        for prefix in self._index.beginning(name):
+            found += self._group(prefix).matches(name)
+        return tuple(sorted(found))
 
     def first(self, name: str) -> int | None:
         """The first position of `matches`, or None."""
@@ -133,83 +151,65 @@ class PatternSet:
 
     def matches_any_case(self, name: str) -> tuple[int, ...]:
         """The positions, rising, that the name matches as it is or lower-cased."""
-        found = {i for form in name_forms(name) for i in self._names.matches(form)}
+        found = {i for form in name_forms(name) for i in self.matches(form)}
         return tuple(sorted(found))
 
     def matches_continuation(self, truncated: str) -> tuple[int, ...]:
         """The positions, rising, of `could_match_continuation`."""
+        found: set[int] = set()
+        for form in _truncated_forms(truncated):
+            found.update(self._others.matches_continuation(form))
+            for prefix in self._index.beginning(form):
+                found.update(self._group(prefix).matches_continuation(form))
+            for prefix in self._index.going_on(form):
+                found.update(self._index.positions(prefix))
+        return tuple(sorted(found))
+
+    def _group(self, prefix: str) -> "_Group":
+        group = self._groups.get(prefix)
+        if group is None:
+            group = _Group(self._index.positions(prefix), self.patterns)
+            self._groups[prefix] = group
+        return group
+
+
+class _Group:
+    """Patterns that nothing tells apart before they are asked: a few alone, many in RE2 sets."""
+
+    def __init__(self, positions: Sequence[int], patterns: Sequence[Pattern]) -> None:
+        self._positions = positions
+        self._patterns = [patterns[position] for position in positions]
+
+    def matches(self, name: str) -> list[int]:
+        if len(self._patterns) <= _MAX_ASKED_ALONE:
+            asked = zip(self._positions, self._patterns, strict=True)
+            return [position for position, pattern in asked if pattern.matches(name)]
+        return [self._positions[at] for at in self._expressions.matches(name)]
+
+    def matches_continuation(self, truncated: str) -> set[int]:
         places, expressions, always = self._prefixes
-        forms = _truncated_forms(truncated)
-        found = {places[i] for form in forms for i in expressions.matches(form)}
-        return tuple(sorted(found | always))
+        return always | {places[at] for at in expressions.matches(truncated)}
 
     @cached_property
-    def _prefixes(self) -> tuple[list[int], "_ExpressionSet", set[int]]:
+    def _expressions(self) -> ExpressionSet:
+        return ExpressionSet([pattern.expression for pattern in self._patterns])
+
+    @cached_property
+    def _prefixes(self) -> tuple[list[int], ExpressionSet, set[int]]:
         places, expressions, always = [], [], set()
-        for place, pattern in enumerate(self.patterns):
+        for position, pattern in zip(self._positions, self._patterns, strict=True):
             if pattern.prefix_expression is None:
-                always.add(place)
+                always.add(position)
             else:
-                places.append(place)
+                places.append(position)
                 expressions.append(pattern.prefix_expression)
-        return places, _ExpressionSet(expressions), always
-
-
-class _ExpressionSet:
-    """RE2 sets in chunks. RE2 answers "nothing" when a set's automaton runs out of memory, so each
-    chunk ends in an expression that always matches: an answer without it is asked again one by one.
-    """
-
-    def __init__(self, expressions: Sequence[str]) -> None:
-        self._chunks = [
-            _Chunk(start, expressions[start : start + _SET_CHUNK])
-            for start in range(0, len(expressions), _SET_CHUNK)
-        ]
-
-    def matches(self, name: str) -> tuple[int, ...]:
-        encoded = encode_name(name)
-        return tuple(i for chunk in self._chunks for i in chunk.matches(encoded))
-
-
-class _Chunk:
-    def __init__(self, start: int, expressions: Sequence[str]) -> None:
-        self._start = start
-        self._expressions = [expression.encode() for expression in expressions]
-        self._sentinel = len(expressions)
-        self._set: Any = None
-        candidate = re2.Set.SearchSet(_options())
-        try:
-            for expression in [*self._expressions, b""]:
-                candidate.Add(expression)
-            candidate.Compile()
-            self._set = candidate
-        except re2.error:
-            self._set = None  # too large for one automaton
-
-    def matches(self, encoded: bytes) -> list[int]:
-        found = (self._set.Match(encoded) or ()) if self._set is not None else ()
-        if self._sentinel in found:
-            return sorted(self._start + i for i in found if i != self._sentinel)
-        options = _options()
-        return [
-            self._start + i
-            for i, expression in enumerate(self._expressions)
-            if re2.compile(expression, options).search(encoded) is not None
-        ]
+        return places, ExpressionSet(expressions), always
 
 
 def name_forms(name: str) -> tuple[str, ...]:
     """The forms of a name that patterns are asked about: as it is, and lower-cased."""
     lower = name.lower()
     return (name,) if lower == name else (name, lower)
-
-
-def encode_name(name: str) -> bytes:
-    """UTF-8; what is no character (a lone surrogate) becomes U+FFFD, so that `.` and `*` see it."""
-    try:
-        return name.encode()
-    except UnicodeEncodeError:
-        return "".join(_REPLACEMENT if "\ud800" <= c <= "\udfff" else c for c in name).encode()
 
 
 def _truncated_forms(truncated: str) -> tuple[str, ...]:
@@ -221,7 +221,7 @@ def _truncated_forms(truncated: str) -> tuple[str, ...]:
 
 
 def _is_no_character(c: str) -> bool:
-    return c == _REPLACEMENT or "\ud800" <= c <= "\udfff"
+    return c == REPLACEMENT or "\ud800" <= c <= "\udfff"
 
 
 def _translate_glob(glob: str, place: str) -> str:
@@ -255,17 +255,10 @@ def _escape(character: str) -> str:
 
 def _is_compilable(expression: str) -> bool:
     try:
-        re2.compile(expression.encode(), _options())
+        re2.compile(expression.encode(), options())
     except re2.error:
         return False
     return True
-
-
-def _options() -> Any:
-    options = re2.Options()
-    options.log_errors = False  # RE2 would write the pattern to standard error
-    options.max_mem = _MAX_MEMORY_BYTES
-    return options
 
 
 def _cause(error: Exception) -> str:

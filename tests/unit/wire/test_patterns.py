@@ -3,7 +3,8 @@
 import pytest
 
 from gateway.errors import ConfigError
-from gateway.wire import patterns as module
+from gateway.wire import expression_sets
+from gateway.wire.expression_sets import ExpressionSet, literal_prefix
 from gateway.wire.patterns import (
     Pattern,
     PatternSet,
@@ -99,9 +100,10 @@ def test_a_row_has_exactly_one_kind() -> None:
 
 
 def test_a_set_names_every_match_and_the_first() -> None:
-    many = PatternSet([regex(f"^svc-{n}$") for n in range(2500)] + [regex("^svc")])
-    assert many.matches("svc-2100") == (2100, 2500)
+    many = PatternSet([regex(f"^svc-({n})$") for n in range(2500)] + [regex("^svc"), regex("21")])
+    assert many.matches("svc-2100") == (2100, 2500, 2501)
     assert many.first("svc-2100") == 2100
+    assert many.matches_continuation("svc-77") == (77, *range(770, 780), 2500, 2501)
     assert many.first("other") is None
     assert PatternSet([]).matches("x") == ()
 
@@ -110,8 +112,8 @@ def test_a_set_whose_automaton_runs_out_of_memory_still_answers(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """RE2 answers "no match" there, which would unprotect; the sentinel shows it."""
-    monkeypatch.setattr(module, "_MAX_MEMORY_BYTES", 4000)
-    starved = PatternSet([regex(f"^(a|b|c){{{n}}}x{n}") for n in range(1, 9)])
+    monkeypatch.setattr(expression_sets, "MAX_MEMORY_BYTES", 4000)
+    starved = ExpressionSet([f"^(a|b|c){{{n}}}x{n}" for n in range(1, 9)])
     assert starved.matches("abcx3") == (2,)
 
 
@@ -212,6 +214,30 @@ class _SilentSet:
 def test_a_set_that_falls_silent_is_asked_again_one_by_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    patterns = PatternSet([regex("^payment"), regex("^log")])
-    monkeypatch.setattr(patterns._names._chunks[0], "_set", _SilentSet())
+    patterns = ExpressionSet(["^payment", "^log"])
+    monkeypatch.setattr(patterns._chunks[0], "_set", _SilentSet())
     assert patterns.matches("log-shipper") == (1,)
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "prefix"),
+    [
+        ("regex", "^payment-gateway-", "payment-gateway-"),
+        ("regex", "^payments?-x", "payment"),
+        ("regex", "^payment{2}", "paymen"),
+        ("regex", "^a*b", ""),
+        ("regex", "^a|b", ""),
+        ("regex", "^ab.c", "ab"),
+        ("regex", "^ab(?i)c", "ab"),
+        ("regex", "^ab(c|d)", ""),
+        ("regex", "payment", ""),
+        ("regex", "(?i)^payment", ""),
+        ("regex", r"^\d", ""),
+        ("glob", "payment-*", "payment-"),
+        ("glob", "[ab]c", ""),
+        ("glob", "*", ""),
+        ("glob", "exact.name", "exact.name"),
+    ],
+)
+def test_only_a_certain_beginning_is_indexed(kind: str, text: str, prefix: str) -> None:
+    assert literal_prefix(kind, text) == prefix
