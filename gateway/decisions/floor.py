@@ -100,10 +100,12 @@ def names_of(attributes: Mapping[str, str]) -> list[str]:
     return [name for name in dict.fromkeys(names) if name]
 
 
-def parse_rows(rows: Iterable[Mapping[str, Any]], place: str) -> tuple[FloorRow, ...]:
+def parse_rows(rows: Iterable[Any], place: str) -> tuple[FloorRow, ...]:
     """Parse floor rows; raises BundleError naming place and row."""
     parsed = []
     for position, row in enumerate(rows):
+        if not isinstance(row, Mapping):
+            raise BundleError(f"{place}: row {position + 1} is not a row; write id and pattern")
         kinds = [kind for kind in ("regex", "glob") if isinstance(row.get(kind), str)]
         if len(kinds) != 1 or not isinstance(row.get("id"), str):
             raise BundleError(f"{place}: row {position + 1} needs an id and either regex or glob")
@@ -148,13 +150,14 @@ def parse_floor(
     """A signed floor's content; raises ConfigError where it cannot be trusted."""
     try:
         note = open_note(text, verifiers)
-        origin, version, rows = note.text.splitlines()
+        # Not splitlines: a row's text may hold what Unicode calls a line separator.
+        origin, version, rows = note.text.removesuffix("\n").split("\n")
         if origin != f"{trust_domain}/floor" or str(int(version)) != version or int(version) < 1:
             raise ValueError("wrong origin or version line")
         value = canonical.decode(rows.encode())
         if not isinstance(value, list):
             raise ValueError("the rows are no list")
-        return FloorFile(int(version), parse_rows(value, place))  # type: ignore[arg-type]
+        return FloorFile(int(version), parse_rows(value, place))
     except (ValueError, GatewayError) as error:
         raise ConfigError(
             f"{place}: not a floor signed by a key of policies.floor_keys ({error}); "
