@@ -9,6 +9,7 @@ import contextlib
 import ctypes
 import hashlib
 import os
+import re
 import resource
 import secrets
 import shutil
@@ -48,6 +49,8 @@ _is_gateway if crypto.sha256(input.identity) == "TOKEN_SHA256"
 """
 _LOOPBACK = "127.0.0.1"
 _TAIL_BYTES = 8_192
+_MAX_WORDS = 1_000
+_CRASH = re.compile(rb"^(?:fatal error|panic|runtime): [^\n]{1,300}\n", re.MULTILINE)
 _PR_SET_PDEATHSIG = 1
 _NAMED_CLASH = b"address already in use"
 
@@ -63,7 +66,7 @@ class ProcessLimits:
 
 
 class OpaProcess:
-    """A running OPA. `output` is the tail of what it wrote; `wait` returns when it has ended."""
+    """A running OPA. `wait` returns when it has ended."""
 
     def __init__(
         self, process: asyncio.subprocess.Process, folder: Path, address: OpaAddress
@@ -71,6 +74,7 @@ class OpaProcess:
         self._process = process
         self._folder = folder
         self._tail = bytearray()
+        self._crash = ""
         self._drain = asyncio.create_task(self._read_output())
         self.address = address
 
@@ -83,9 +87,10 @@ class OpaProcess:
         return self._process.returncode is not None
 
     @property
-    def output(self) -> str:
-        """The last lines, for error messages."""
-        return bytes(self._tail).decode(errors="replace").strip()
+    def last_words(self) -> str:
+        """Why it crashed, when Go said so; else the end of what it wrote."""
+        tail = bytes(self._tail[-_MAX_WORDS:]).decode(errors="replace").strip()
+        return self._crash or tail or "no words"
 
     @property
     def met_taken_port(self) -> bool:
@@ -105,10 +110,13 @@ class OpaProcess:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     async def _read_output(self) -> None:
-        # The pipe must be emptied, or OPA would block on it one day; only the tail is kept.
+        # The pipe must be emptied, or OPA would block on it one day; only the tail is kept, and
+        # the line above a crash's long stacks.
         assert self._process.stdout is not None
         while part := await self._process.stdout.read(4096):
             self._tail += part
+            if not self._crash and (found := _CRASH.search(self._tail)):
+                self._crash = found[0].decode(errors="replace").strip()
             del self._tail[:-_TAIL_BYTES]
 
 
@@ -126,7 +134,6 @@ async def start_process(opa: Path, archive: bytes, limits: ProcessLimits) -> Opa
             env={
                 "GOGC": str(limits.gogc_percent),
                 "GOMEMLIMIT": str(limits.soft_memory_bytes),
-                "GOTRACEBACK": "none",  # the reason of a crash alone, without stacks of values
             },
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,

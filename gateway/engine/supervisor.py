@@ -126,7 +126,7 @@ class OpaSupervisor:
             while await engine.health() is not None:
                 if process.has_ended:
                     await asyncio.sleep(self._limits.poll_seconds)  # its last words
-                    raise EngineError(f"OPA ended while starting: {process.output or 'no words'}")
+                    raise EngineError(f"OPA ended while starting: {process.last_words}")
                 await asyncio.sleep(self._limits.poll_seconds)
             if (failure := await engine.connect()) is not None:
                 raise EngineError(f"OPA started but does not serve: {failure.detail}")
@@ -172,7 +172,7 @@ class OpaSupervisor:
             while True:
                 await self._pause(ended)
                 if process.has_ended:
-                    return f"OPA ended: {process.output[-500:] or 'no words'}"
+                    return f"OPA ended: {process.last_words}"
                 if self._timeouts >= self._limits.max_timeouts_in_a_row:
                     return f"{self._timeouts} questions in a row timed out"
                 missed = 0 if await engine.health() is None else missed + 1

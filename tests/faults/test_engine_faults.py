@@ -273,7 +273,7 @@ def test_closing_leaves_neither_process_nor_folder(
     async def scenario(engine: SupervisedOpa) -> None:
         pids.append(engine.supervisor.pid or 0)
         assert folder_modes(tmp_path) == [0o700]
-        assert environment_names(pids[0]) == {b"GOGC", b"GOMEMLIMIT", b"GOTRACEBACK"}
+        assert environment_names(pids[0]) == {b"GOGC", b"GOMEMLIMIT"}
 
     supervise(scenario)
     assert not is_alive(pids[0])
