@@ -89,7 +89,7 @@ class _Opa:
         results = _decode(answer.stdout)
         if answer.returncode != 0 or not isinstance(results, list):
             raise BundleError(f"opa test: {_failures(results) or _words(answer)}")
-        if not any(not result.get("skip") for result in results if isinstance(result, dict)):
+        if not results:
             raise BundleError("opa test: there is not one test; every rule needs one beside it")
 
     def compare_data(self, data: Mapping[str, Any]) -> None:
@@ -166,13 +166,13 @@ def _decode(output: bytes) -> Any:
 
 
 def _failures(results: Any) -> str:
-    """The names of failed tests, as OPA gives them."""
+    """The names of failed and skipped tests, as OPA gives them."""
     if not isinstance(results, list):
         return ""
     failed = [
-        f"{result.get('package')}.{result.get('name')}"
+        f"{result.get('package')}.{result.get('name')}" + " (skipped)" * bool(result.get("skip"))
         for result in results
-        if isinstance(result, dict) and (result.get("fail") or result.get("error"))
+        if isinstance(result, dict) and any(map(result.get, ("fail", "error", "skip")))
     ]
     return f"failed: {', '.join(failed)}"[:_MAX_WORDS] if failed else ""
 

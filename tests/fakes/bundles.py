@@ -95,7 +95,7 @@ _permit(proposal) := {
 """
 
 MISCHIEF_TEST = b"""\
-package main_test
+package main.main_test
 
 import data.main
 
