@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -62,12 +62,14 @@ def run(
     interval_seconds = default_seconds if interval is None else interval
     last = samples if once else cycles
     held = True
-    with _progress("Sampling this machine's processes", shown=once) as stop:
+    with (
+        closing(collector.client),
+        _progress("Sampling this machine's processes", shown=once) as stop,
+    ):
         for summary in _cycles(collector, interval_seconds, last, stop):
             is_last = summary.cycle == last
             _print_cycle(summary, as_json=as_json, once=once, is_last=is_last)
             held = summary.evidence_failure is None and summary.counters.imbalance() == 0
-    collector.client.close()
     if not held:
         raise typer.Exit(NOT_HELD)
 
@@ -81,7 +83,7 @@ def explain_process(
     """Say why a process is kept, sampled or dropped; asks the gateway, drops nothing."""
     configuration = load_configuration(config)
     collector = compose(configuration)
-    with _progress("Asking about this machine's processes", shown=True):
+    with closing(collector.client), _progress("Asking the gateway", shown=True):
         settled, _ = collector.agent.settle(collector.source.scan().snapshots, as_seen_before=True)
     found = find(settled, process)
     if not found:
@@ -105,7 +107,8 @@ def check(config: ConfigOption, as_json: JsonOption = False) -> None:
     scan = collector.source.scan()
     for snapshot in scan.snapshots:
         collector.classifier.classify(snapshot.attributes)
-    policy = collector.client.fetch_policy()
+    with closing(collector.client):
+        policy = collector.client.fetch_policy()
     told: dict[str, Any] = {
         "environment": collector.sender.environment,
         "region": collector.sender.region,

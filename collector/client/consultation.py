@@ -48,6 +48,7 @@ class Consultation:
             return
         self._leases.observe_activation(policy.activation)
         self.policy = policy
+        self._watch()
 
     def ask(self, questions: Mapping[str, Question]) -> int:
         """Ask about the classes (by key) whose leases end soon or do not live; how many that is."""
@@ -94,6 +95,17 @@ class Consultation:
     def seconds_left(self, class_key: str | None) -> float:
         """How long the class's lease lasts."""
         return self._leases.seconds_left(class_key) if class_key else 0.0
+
+    def _watch(self) -> None:
+        """Hold the log to its answers in rounds that ask nothing, too."""
+        if self.evidence_failure is not None or not self._witness.awaits_proof:
+            return
+        try:
+            self._witness.observe(self._client.fetch_checkpoint())
+        except GatewayUnavailable as error:
+            self._note_outage(error)
+        except EvidenceError as error:
+            self._note_failure(error)
 
     def _hold_to_evidence(self, answer: DecisionAnswer) -> None:
         if not answer.entries:

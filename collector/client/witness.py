@@ -55,6 +55,11 @@ class Witness:
         self._unproven_since_ns = clock.boottime_ns()
         self._latest: EntryRef | None = None
 
+    @property
+    def awaits_proof(self) -> bool:
+        """Whether an entry that answered us has not been proven to stand in the log."""
+        return self._unproven is not None
+
     def observe(self, note: str) -> Checkpoint:
         """Take the next checkpoint, proven; raises EvidenceError, or GatewayUnavailable when the
         proofs could not be had (then nothing is taken and nothing may rest on the answer)."""
@@ -98,15 +103,12 @@ class Witness:
         verify_consistency(old.size, new.size, old.root, new.root, proof)
 
     def _demand_inclusion(self, seen: Checkpoint) -> None:
-        entry = self._unproven
-        if entry is None or entry.index >= seen.size:
-            return
-        proof = self._prover.fetch_inclusion(entry.index, seen.size)
-        verify_inclusion(_leaf(entry), entry.index, seen.size, proof, seen.root)
-        self._unproven = None
-        if self._latest is not None:
-            latest, self._latest = self._latest, None
-            self._remember(latest)
+        while (entry := self._unproven) is not None and entry.index < seen.size:
+            proof = self._prover.fetch_inclusion(entry.index, seen.size)
+            verify_inclusion(_leaf(entry), entry.index, seen.size, proof, seen.root)
+            latest, self._unproven, self._latest = self._latest, None, None
+            if latest is not None:
+                self._remember(latest)
 
     def _remember(self, entry: EntryRef) -> None:
         _leaf(entry)

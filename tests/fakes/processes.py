@@ -9,7 +9,11 @@ from gateway.wire.classes import EXECUTABLE_NAME, IDENTITY, IDENTITY_SOURCE
 
 
 def snapshot(
-    name: str, pid: int, points: int = 3, source: str = "executable", **attributes: str
+    name: str,
+    pid: int,
+    points: int = 3,
+    source: str = "executable",
+    extra: dict[str, str] | None = None,
 ) -> ProcessSnapshot:
     """A process that is called `name`, with that many points."""
     metric = Metric(
@@ -20,7 +24,7 @@ def snapshot(
         monotonic=True,
     )
     named = {EXECUTABLE_NAME: name, IDENTITY: name, IDENTITY_SOURCE: source}
-    return ProcessSnapshot(ProcessIdentity(pid, 100 + pid), {**named, **attributes}, (metric,))
+    return ProcessSnapshot(ProcessIdentity(pid, 100 + pid), {**named, **(extra or {})}, (metric,))
 
 
 class FakeSource:
