@@ -1,0 +1,88 @@
+package lib.patterns_test
+
+import data.lib.fixtures_test as fixtures
+import data.lib.patterns
+
+_rows := [
+	{"id": "search", "regex": "vault$"},
+	{"id": "prefix", "regex": "^payment-gateway-"},
+	{"id": "glob", "glob": "pay*-eu?"},
+	{"id": "any-glob", "glob": "*-ledger"},
+	{"id": "set-glob", "glob": "[ab]-box"},
+	{"id": "dotted", "glob": "org.bank.*"},
+]
+
+_ids(names) := {row.id |
+	some row in patterns.find(_rows)[0] with input as fixtures.asked([fixtures.drop(names)])
+		with data.data as {"x": {"never_filter": _rows}, "names": data.data.names}
+}
+
+test_regex_is_a_search if {
+	_ids({"service.name": "card-vault"}) == {"search"}
+	_ids({"service.name": "card-vaults"}) == set()
+}
+
+test_glob_matches_the_whole_name_across_dots if {
+	_ids({"service.name": "org.bank.cards.api"}) == {"dotted"}
+	_ids({"service.name": "xorg.bank.cards.api"}) == set()
+	_ids({"service.name": "general-ledger"}) == {"any-glob"}
+	_ids({"service.name": "general-ledger-2"}) == set()
+	_ids({"service.name": "a-box"}) == {"set-glob"}
+	_ids({"service.name": "c-box"}) == set()
+}
+
+test_several_rows_and_names_meet if {
+	_ids({"service.name": "PAYMENT-GATEWAY-EU1", "process.executable.path": "/opt/card-vault"}) == {
+		"search",
+		"prefix",
+		"glob",
+	}
+}
+
+test_each_position_has_its_own_rows if {
+	proposals := [fixtures.named("log-shipper"), fixtures.named("payment-gateway-eu"), fixtures.named("plc-controller")]
+	hits := patterns.hits with input as fixtures.asked(proposals)
+	object.keys(hits.pci) == {1}
+	object.keys(hits.safety) == {2}
+	hits.hipaa == {}
+}
+
+test_sieves_never_stop_what_a_row_matches if {
+	names := {"card-vault", "payment-gateway-x", "pay-eu1", "x-ledger", "a-box", "org.bank.x"}
+	every name in names {
+		count(_ids({"service.name": name})) > 0
+		{row | some row in _rows; patterns.matches(row, name)} != set()
+	}
+}
+
+# Beyond a few suspects another path is taken; it must find the same.
+test_many_names_meet_the_same_rows_as_few if {
+	names := [sprintf(format, [number]) |
+		some format in ["payment-gateway-%d", "trading-%d", "game-server-%d", "ledger-%d", "log-shipper-%d"]
+		some number in numbers.range(1, 10)
+	]
+	every table in [data.data.pci.never_filter, data.data.sox.never_filter, data.data.importance.services] {
+		many := patterns.find(table) with input as fixtures.asked([fixtures.named(name) | some name in names])
+		{names[position]: rows | some position, rows in many} == {name: rows |
+			some name in names
+			rows := patterns.find(table)[0] with input as fixtures.asked([fixtures.named(name)])
+		}
+		count(many) == 10
+	}
+}
+
+test_a_table_without_rows_matches_nothing if {
+	patterns.find([]) == {} with input as fixtures.asked([fixtures.named("payment-gateway-eu")])
+}
+
+test_every_pattern_of_the_data_compiles if {
+	every list in ["never_filter", "services", "interpreters"] {
+		every row in [row | walk(data.data, [path, rows]); path[count(path) - 1] == list; some row in rows] {
+			_compiles(row)
+		}
+	}
+}
+
+_compiles(row) if regex.is_valid(row.regex)
+
+_compiles(row) if is_boolean(glob.match(row.glob, null, "x"))

@@ -1,0 +1,48 @@
+# METADATA
+# title: Results
+# description: |
+#   The one constructor of findings. A finding is {"reason", "obligations", "sample_permille"}; the
+#   reason is made of the rule's METADATA and the row of bundle data that matched.
+package lib.result
+
+# METADATA
+# description: |
+#   {position: {finding, …}} for rows by position. Only the rows whose control the rule's METADATA
+#   claims. `chain` is rego.metadata.chain() of the rule that calls.
+# scope: document
+findings(by_position, obligations, chain) := {position: found |
+	controls := _custom(chain).controls
+	some position, rows in by_position
+	found := {finding(row, obligations, chain) |
+		some row in rows
+		row.control in controls
+	}
+	count(found) > 0
+}
+
+# METADATA
+# description: |
+#   One finding. Nothing here can be undefined: what METADATA or the row lack has a protective
+#   default, so that a badly written rule protects more, not less.
+# scope: document
+finding(row, obligations, chain) := {
+	"reason": {
+		"control": object.get(row, "control", "BASELINE/unnamed-control"),
+		"rule": concat(".", array.slice(chain[0].path, 0, count(chain[0].path) - 1)),
+		"level": object.get(_custom(chain), "level", "hard"),
+		"message": sprintf("%s: %s (%s)", [
+			object.get(_annotations(chain), "title", "Untitled rule"),
+			object.get(row, "reason", "no reason given"),
+			object.get(row, "id", "no id"),
+		]),
+		"remediation": object.get(_custom(chain), "remediation", ""),
+	},
+	"obligations": obligations,
+	"sample_permille": object.get(row, "sample_permille", 1000),
+}
+
+_annotations(chain) := chain[1].annotations
+
+_annotations(chain) := {} if not chain[1].annotations
+
+_custom(chain) := object.get(_annotations(chain), "custom", {})

@@ -1,0 +1,142 @@
+package main.main_test
+
+import data.lib.fixtures_test as fixtures
+import data.main
+
+_changed(name, change) := object.union(fixtures.named(name), change)
+
+_only(proposal) := verdict if {
+	[verdict] := main.verdicts with input as fixtures.asked([proposal])
+}
+
+_in_trading_hours(proposal) := verdict if {
+	asked := object.union(fixtures.asked([proposal]), {"context": {"time": {"windows": ["trading-hours"]}}})
+	[verdict] := main.verdicts with input as asked
+}
+
+test_a_permit_repeats_what_was_proposed if {
+	_only(fixtures.named("log-shipper")) == {
+		"ref": "0",
+		"decision": "permit",
+		"action": "drop",
+		"sample_permille": 0,
+		"reasons": [],
+		"obligations": [],
+		"ttl_seconds": 300,
+	}
+	sampled := _only(_changed("log-shipper", {"action": "sample", "sample_permille": 70}))
+	[sampled.decision, sampled.action, sampled.sample_permille] == ["permit", "sample", 70]
+	kept := _only(_changed("log-shipper", {"action": "keep", "sample_permille": 1000}))
+	[kept.decision, kept.action, kept.sample_permille] == ["permit", "keep", 1000]
+}
+
+test_hard_findings_are_kept if {
+	every change in [{}, {"action": "sample", "sample_permille": 999}] {
+		verdict := _only(_changed("payment-gateway-eu", change))
+		[verdict.decision, verdict.action, verdict.sample_permille] == ["protect", "keep", 1000]
+	}
+}
+
+test_reasons_and_obligations_of_a_cardholder_system if {
+	verdict := _only(fixtures.named("payment-gateway-eu"))
+	[reason.control | some reason in verdict.reasons] == ["PCI-DSS-4.0.1/10.2.1", "PCI-DSS-4.0.1/10.5.1"]
+	[reason.rule | some reason in verdict.reasons] == ["rules.pci.cardholder_systems", "rules.pci.retention"]
+	verdict.obligations == [
+		{"type": "full_audit"},
+		{"type": "no_sampling"},
+		{"type": "retain_days", "at_least": 365, "at_hand": 90},
+	]
+}
+
+test_soft_findings_raise_a_sample if {
+	low := {"action": "sample", "sample_permille": 10}
+	verdict := _in_trading_hours(_changed("trading-engine", low))
+	[verdict.decision, verdict.action, verdict.sample_permille] == ["protect", "sample", 500]
+	high := {"action": "sample", "sample_permille": 800}
+	_in_trading_hours(_changed("trading-engine", high)).sample_permille == 800
+}
+
+test_soft_findings_keep_what_was_to_be_dropped if {
+	_in_trading_hours(fixtures.named("trading-engine")).action == "keep"
+}
+
+test_hard_findings_win_over_soft_ones if {
+	change := {"action": "sample", "sample_permille": 10, "score": 1000}
+	_in_trading_hours(_changed("trading-engine", change)).action == "keep"
+}
+
+test_advice_permits if {
+	verdict := _only(fixtures.named("game-server-7"))
+	verdict.decision == "permit"
+	[reason.level | some reason in verdict.reasons] == ["advisory"]
+}
+
+test_duties_are_attached_to_permits if {
+	subject := object.union(fixtures.sender, {"region": "eu-west-1"})
+	[verdict] := main.verdicts with input as fixtures.asked_from(subject, [fixtures.named("log-shipper")])
+	verdict.decision == "permit"
+	[duty.type | some duty in verdict.obligations] == ["allowed_regions", "mask", "retain_days"]
+	verdict.obligations[2] == {"type": "retain_days", "at_most": 30}
+}
+
+test_evidence_wins_over_privacy_and_says_so if {
+	subject := object.union(fixtures.sender, {"region": "eu-west-1"})
+	[verdict] := main.verdicts with input as fixtures.asked_from(subject, [fixtures.named("payment-gateway-eu")])
+	some duty in verdict.obligations
+	duty == {"type": "retain_days", "at_least": 365, "at_hand": 90}
+	verdict.reasons[count(verdict.reasons) - 1].control == "BASELINE/retention-conflict"
+}
+
+test_permits_live_as_long_as_the_tier_allows if {
+	every tier, seconds in {"edge": 86400, "regional": 3600, "central": 300, "unlisted": 300} {
+		subject := object.union(fixtures.sender, {"tier": tier})
+		permitted := main.verdicts with input as fixtures.asked_from(subject, [fixtures.named("log-shipper")])
+		permitted[0].ttl_seconds == seconds
+		protected := main.verdicts with input as fixtures.asked_from(subject, [fixtures.named("plc-controller")])
+		protected[0].ttl_seconds == 300
+	}
+}
+
+test_senders_that_are_unknown_drop_nothing if {
+	[verdict] := main.verdicts with input as fixtures.asked_from({}, [fixtures.named("log-shipper")])
+	verdict.action == "keep"
+}
+
+test_odd_proposals_are_kept_and_spoil_nothing if {
+	odd := [
+		_changed("log-shipper", {"ref": "1", "action": "delete"}),
+		object.remove(_changed("log-shipper", {"ref": "2"}), ["action"]),
+		_changed("log-shipper", {"ref": "3", "process": 7}),
+		_changed("log-shipper", {"ref": "4", "score": null}),
+		object.remove(_changed("log-shipper", {"ref": "5"}), ["sample_permille"]),
+		object.remove(fixtures.named("log-shipper"), ["ref"]),
+		"text",
+		null,
+	]
+	verdicts := main.verdicts with input as fixtures.asked(array.concat(odd, [fixtures.named("log-shipper")]))
+	{verdict.ref: verdict.action | some verdict in verdicts} == {
+		"0": "drop",
+		"1": "keep",
+		"2": "keep",
+		"3": "keep",
+		"4": "keep",
+		"5": "keep",
+	}
+	count(verdicts) == 6
+}
+
+test_a_batch_equals_its_singles if {
+	names := ["log-shipper", "payment-gateway-eu", "patient-data-service", "java", "game-server-1", "x.plc-controller"]
+	proposals := [_changed(name, {"ref": name}) | some name in names]
+	batch := main.verdicts with input as fixtures.asked(proposals)
+	batch == [verdict |
+		some proposal in proposals
+		[verdict] := main.verdicts with input as fixtures.asked([proposal])
+	]
+}
+
+test_every_control_is_known if {
+	known := {control.id | some control in data.data.controls.controls}
+	named := {control | walk(data.data, [_, value]); control := value.control}
+	count(named - known) == 0
+}

@@ -1,0 +1,37 @@
+package rules.gdpr.critical_services_test
+
+import data.lib.fixtures_test as fixtures
+import data.rules.gdpr.critical_services as rule
+
+test_protects if {
+	every name, id in {"customer-data-processor-1": "gdpr-customer-data-processor", "gdpr-audit-service": "gdpr-audit-service", "data-retention-manager": "gdpr-data-retention-manager", "consent-service": "gdpr-consent"} {
+		found := rule.findings[0] with input as fixtures.asked([fixtures.named(name)])
+		fixtures.ids(found) == {id}
+		{finding.reason.level | some finding in found} == {"hard"}
+	}
+}
+
+test_protects_whatever_the_case if {
+	every name, _ in {"customer-data-processor-1": "gdpr-customer-data-processor", "gdpr-audit-service": "gdpr-audit-service", "data-retention-manager": "gdpr-data-retention-manager", "consent-service": "gdpr-consent"} {
+		rule.findings[0] with input as fixtures.asked([fixtures.named(upper(name))])
+	}
+}
+
+test_leaves_near_misses_alone if {
+	every name in ["xcustomer-data-processor", "customer-data", "gdpr-audit"] {
+		rule.findings == {} with input as fixtures.asked([fixtures.named(name)])
+	}
+}
+
+test_leaves_others_alone if {
+	every name in ["log-shipper", "backup-service", "update-agent", "game-server-7", ""] {
+		rule.findings == {} with input as fixtures.asked([fixtures.named(name)])
+	}
+}
+
+test_names_the_rule_of_its_path if {
+	some name, _ in {"customer-data-processor-1": "gdpr-customer-data-processor", "gdpr-audit-service": "gdpr-audit-service", "data-retention-manager": "gdpr-data-retention-manager", "consent-service": "gdpr-consent"}
+	some finding in rule.findings[0] with input as fixtures.asked([fixtures.named(name)])
+	finding.reason.rule == "rules.gdpr.critical_services"
+	finding.reason.remediation != ""
+}
