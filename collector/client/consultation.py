@@ -51,7 +51,8 @@ class Consultation:
         self._watch()
 
     def ask(self, questions: Mapping[str, Question]) -> int:
-        """Ask about the classes (by key) whose leases end soon or do not live; how many that is."""
+        """Ask about the classes (by key) whose leases end soon or do not live; how many answers."""
+        answered = 0
         due = {key: asked for key, asked in questions.items() if self._leases.is_ending(key)}
         by_ref = {asked.proposal.ref: (key, asked) for key, asked in due.items()}
         for batch in split_batches([asked.proposal for asked in due.values()]):
@@ -67,7 +68,8 @@ class Consultation:
                 self._note_failure(error)
             else:
                 self._take(answer, sent, by_ref)
-        return len(due)
+                answered += len(batch)
+        return answered
 
     def report(self, report: LedgerReport) -> LedgerAnswer | None:
         """Send a ledger report; None when the gateway does not have it."""
