@@ -1,0 +1,182 @@
+"""Payloads beside the log: sealed, opened, erased, expired."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gateway.audit.errors import EntryRefusedError, PayloadErasedError, PayloadMissingError
+from gateway.audit.port import Payload
+from gateway.clock import ManualClock
+from gateway.errors import KeyServiceError, LogUnavailableError
+from gateway.storage.engine import Engine, write_transaction
+from gateway.transparency.entry import parse_entry
+from gateway.transparency.verdict import Word
+from tests.fakes.keys import MemoryKeyService
+from tests.fakes.sql_logs import note, open_engine, open_log, payload, stored_entries, verify
+
+A, B, C = ("a" * 48, "b" * 48, "c" * 48)
+MONTH_SECONDS = 31 * 86_400.0
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    made = open_engine(tmp_path / "log.db")
+    yield made
+    made.dispose()
+
+
+def execute(engine: Engine, statement: str) -> None:
+    with write_transaction(engine) as connection:
+        connection.exec_driver_sql(statement)
+
+
+def key_entries(engine: Engine) -> list[tuple[object, object]]:
+    entries = [parse_entry(data) for data in stored_entries(engine)]
+    return [
+        (entry.body["region"], entry.body["month"])
+        for entry in entries
+        if entry.type == "key.created"
+    ]
+
+
+def test_one_key_a_region_and_month_each_with_its_entry(engine: Engine) -> None:
+    async def main() -> None:
+        clock, keys = ManualClock(), MemoryKeyService()
+        log = await open_log(engine, keys, clock)
+        await log.append([note("a")], [payload(A), payload(B, region="us-east-1")])
+        await log.append([note("b")], [payload(C)])
+        assert keys.calls == 2  # cached from then on
+        clock.advance(MONTH_SECONDS)
+        await log.append([note("c")], [payload("d" * 48)])
+        await log.aclose()
+        log = await open_log(engine, keys, clock)
+        await log.append([note("d")], [payload("e" * 48)])
+        await log.aclose()
+        assert key_entries(engine) == [
+            ("eu-west-1", "2026-01"),
+            ("us-east-1", "2026-01"),
+            ("eu-west-1", "2026-02"),
+        ]
+        for class_id in (A, B, C, "d" * 48, "e" * 48):
+            assert log.vault.open_payload(class_id) == b"secret of " + class_id.encode()
+
+    asyncio.run(main())
+
+
+def test_nothing_secret_is_on_disk(engine: Engine, tmp_path: Path) -> None:
+    drawn: list[bytes] = []
+
+    def draw(count: int) -> bytes:
+        drawn.append(bytes([len(drawn) + 1]) * count)
+        return drawn[-1]
+
+    class Hiding(MemoryKeyService):
+        def wrap(self, plaintext_key: bytes, context: bytes) -> bytes:
+            return super().wrap(bytes(255 - byte for byte in plaintext_key), context)
+
+    async def main() -> None:
+        log = await open_log(engine, Hiding(), random=draw)
+        await log.append([note("a")], [payload(A)])
+        await log.aclose()
+
+    asyncio.run(main())
+    on_disk = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert A.encode() in on_disk
+    assert b"secret of" not in on_disk
+    keys = [text for text in drawn if len(text) == 32]
+    assert len(keys) == 2
+    assert not any(key in on_disk for key in keys)
+
+
+def test_erasing_is_final_and_the_log_still_verifies(engine: Engine, tmp_path: Path) -> None:
+    async def main() -> None:
+        log = await open_log(engine)
+        await log.append([note("a")], [payload(A), payload(B)])
+        assert log.vault.erase(A)
+        assert not log.vault.erase(A)
+        with pytest.raises(PayloadErasedError):
+            log.vault.open_payload(A)
+        with pytest.raises(EntryRefusedError):  # the id is not free again
+            await log.append([note("b")], [payload(A)])
+        assert log.vault.open_payload(B)
+        await log.aclose()
+        assert verify(engine).word is Word.UNANCHORED
+
+    asyncio.run(main())
+
+
+def test_a_months_key_expires_all_its_payloads_and_is_not_used_again(engine: Engine) -> None:
+    async def main() -> None:
+        log = await open_log(engine)
+        await log.append([note("a")], [payload(A)])
+        execute(engine, "DELETE FROM month_keys")
+        with pytest.raises(PayloadErasedError):
+            log.vault.open_payload(A)
+        await log.append([note("b")], [payload(B)])  # the cached key is gone from the table
+        assert log.vault.open_payload(B)
+        await log.aclose()
+        assert len(key_entries(engine)) == 2
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE payloads SET sealed = (SELECT sealed FROM payloads WHERE class_id LIKE 'b%')",
+        "UPDATE payload_keys SET wrapped = "
+        "(SELECT wrapped FROM payload_keys WHERE class_id LIKE 'b%')",
+        "UPDATE payloads SET sealed = zeroblob(100)",
+        "UPDATE month_keys SET wrapped = zeroblob(64)",
+    ],
+)
+def test_swapped_or_damaged_rows_do_not_open(engine: Engine, statement: str) -> None:
+    async def main() -> None:
+        log = await open_log(engine)
+        await log.append([note("a")], [payload(A), payload(B)])
+        execute(engine, statement)
+        with pytest.raises(KeyServiceError):
+            log.vault.open_payload(A)
+        await log.aclose()
+
+    asyncio.run(main())
+
+
+def test_an_unknown_class_is_missing(engine: Engine) -> None:
+    async def main() -> None:
+        log = await open_log(engine)
+        with pytest.raises(PayloadMissingError):
+            log.vault.open_payload(A)
+        await log.aclose()
+
+    asyncio.run(main())
+
+
+def test_without_the_key_service_only_groups_with_payloads_fail(engine: Engine) -> None:
+    async def main() -> None:
+        keys = MemoryKeyService()
+        log = await open_log(engine, keys)
+        keys.failing = "key service unreachable"
+        failed, stands = await asyncio.gather(
+            log.append([note("a")], [payload(A)]), log.append([note("b")]), return_exceptions=True
+        )
+        assert isinstance(failed, LogUnavailableError)
+        assert "unreachable" in str(failed)
+        assert isinstance(stands, list)
+        keys.failing = None
+        await log.append([note("c")], [payload(A)])
+        await log.aclose()
+
+    asyncio.run(main())
+
+
+def test_a_region_with_a_slash_cannot_pose_as_another_key(engine: Engine) -> None:
+    async def main() -> None:
+        log = await open_log(engine)
+        with pytest.raises(EntryRefusedError, match="slash"):
+            await log.append([note("a")], [Payload(A, "eu/west", "standard", b"")])
+        await log.aclose()
+
+    asyncio.run(main())
