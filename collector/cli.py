@@ -64,7 +64,8 @@ def run(
     held = True
     with (
         closing(collector.client),
-        _progress("Sampling this machine's processes", shown=once) as stop,
+        _stop_on_signal() as stop,
+        _progress("Sampling this machine's processes", shown=once),
     ):
         for summary in _cycles(collector, interval_seconds, last, stop):
             is_last = summary.cycle == last
@@ -83,7 +84,7 @@ def explain_process(
     """Say why a process is kept, sampled or dropped; asks the gateway, drops nothing."""
     configuration = load_configuration(config)
     collector = compose(configuration)
-    with closing(collector.client), _progress("Asking the gateway", shown=True):
+    with closing(collector.client), _progress("Asking the gateway"):
         settled, _ = collector.agent.settle(collector.source.scan().snapshots, as_seen_before=True)
     found = find(settled, process)
     if not found:
@@ -182,20 +183,26 @@ def _write_json(document: Any) -> None:
 
 
 @contextmanager
-def _progress(title: str, *, shown: bool) -> Iterator[threading.Event]:
-    """Shows a spinner on a terminal; the event is set by the first SIGINT or SIGTERM."""
+def _stop_on_signal() -> Iterator[threading.Event]:
+    """The event is set by SIGINT or SIGTERM, so that the cycle in hand is finished."""
     stop = threading.Event()
     before = {
         number: signal.signal(number, lambda *_: stop.set())
         for number in (signal.SIGINT, signal.SIGTERM)
     }
-    console = Console(stderr=True)
     try:
-        if shown and console.is_terminal:
-            with console.status(title):
-                yield stop
-        else:
-            yield stop
+        yield stop
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def _progress(title: str, *, shown: bool = True) -> Iterator[None]:
+    """Shows a spinner on a terminal."""
+    console = Console(stderr=True)
+    if shown and console.is_terminal:
+        with console.status(title):
+            yield
+    else:
+        yield

@@ -1,7 +1,7 @@
 """What a cycle did, for people and for machines."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ _MAX_NAMES = 3
 
 @dataclass(frozen=True)
 class ClassRow:
-    """All processes of one class and one fate, for the table."""
+    """All processes of one row of the table; the points are of one cycle."""
 
     names: tuple[str, ...]
     processes: int
@@ -50,19 +50,47 @@ def describe_verdict(verdict: Verdict | None) -> str:
     return f"{describe_action(verdict.action, verdict.sample_rate)} ({verdict.effect})"
 
 
-def describe_obligation(obligation: dict[str, Any]) -> str:
-    """An obligation in a few words: `retain_days at_least=365`."""
-    rest = (f"{key}={value}" for key, value in obligation.items() if key != "type")
-    return " ".join([str(obligation.get("type")), *rest])
+def describe_obligation(obligation: Mapping[str, Any]) -> str:
+    """An obligation in a few words, such as `retain at least 365 days`."""
+    kind = str(obligation.get("type"))
+    if kind == "retain_days":
+        bounds = ("at_least", "at_most", "at_hand")
+        told = [f"{b.replace('_', ' ')} {obligation[b]}" for b in bounds if b in obligation]
+        return f"retain {', '.join(told)} days"
+    listed = obligation.get("regions") or obligation.get("attributes") or ()
+    if len(listed) > _MAX_NAMES:
+        listed = [*listed[:_MAX_NAMES], f"{len(listed) - _MAX_NAMES} more"]
+    return f"{kind.replace('_', ' ')} {', '.join(map(str, listed))}".strip()
 
 
 def tabulate(settled: Sequence[Settled]) -> list[ClassRow]:
-    """The rows of a cycle's table, most withheld first."""
-    groups: dict[Any, list[Settled]] = {}
+    """The rows of a cycle's table, a row a class, most withheld first."""
+    # Without a class (no gateway) the wish still tells the processes apart.
+    return _tabulate(
+        settled,
+        lambda item: (
+            item.class_key or (item.wish.class_name, item.wish.action, item.wish.sample_rate)
+        ),
+    )
+
+
+def tabulate_alike(settled: Sequence[Settled]) -> list[ClassRow]:
+    """The same with classes of one wish and one answer in one row, for people to read."""
+    return _tabulate(
+        settled,
+        lambda item: (
+            describe_action(item.wish.action, item.wish.sample_rate),
+            describe_verdict(item.verdict),
+            _controls(item.verdict),
+            _obligations(item.verdict),
+        ),
+    )
+
+
+def _tabulate(settled: Sequence[Settled], key_of: Callable[[Settled], Hashable]) -> list[ClassRow]:
+    groups: dict[Hashable, list[Settled]] = {}
     for item in settled:
-        # Without a class (no gateway) the wish still tells the processes apart.
-        key = item.class_key or (item.wish.class_name, item.wish.action, item.wish.sample_rate)
-        groups.setdefault(key, []).append(item)
+        groups.setdefault(key_of(item), []).append(item)
     rows = [_tabulate_group(group) for group in groups.values()]
     return sorted(rows, key=lambda row: (-row.dropped - row.sampled_out, row.names))
 
@@ -79,9 +107,7 @@ def _tabulate_group(group: Sequence[Settled]) -> ClassRow:
         proposed=describe_action(group[0].wish.action, group[0].wish.sample_rate),
         verdict=describe_verdict(verdict),
         controls=_controls(verdict),
-        obligations=tuple(
-            describe_obligation(item) for item in (verdict.obligations if verdict else ())
-        ),
+        obligations=_obligations(verdict),
         causes=tuple(sorted({item.decision.cause for item in group})),
         kept=points["kept"],
         dropped=points["dropped"],
@@ -92,6 +118,10 @@ def _tabulate_group(group: Sequence[Settled]) -> ClassRow:
 def _controls(verdict: Verdict | None) -> tuple[str, ...]:
     reasons = verdict.reasons if verdict else ()
     return tuple(dict.fromkeys(reason.control for reason in reasons if reason.control))
+
+
+def _obligations(verdict: Verdict | None) -> tuple[str, ...]:
+    return tuple(map(describe_obligation, verdict.obligations)) if verdict else ()
 
 
 def to_json(summary: CycleSummary, *, with_table: bool) -> dict[str, Any]:
@@ -155,19 +185,19 @@ def _describe_ledger(summary: CycleSummary) -> str:
 
 
 def _make_table(summary: CycleSummary) -> Table:
-    table = Table(title=f"Cycle {summary.cycle}")
-    for heading in ("Processes", "Proposed", "Verdict", "Controls", "Obligations", "Why"):
-        table.add_column(heading, overflow="fold")
-    table.add_column("Kept", justify="right")
-    table.add_column("Dropped", justify="right")
-    for row in tabulate(summary.settled):
+    table = Table(title=f"Cycle {summary.cycle}", show_lines=True)
+    table.add_column("Processes", overflow="fold", ratio=3)
+    table.add_column("Proposed", no_wrap=True)
+    table.add_column("Verdict", overflow="fold", min_width=10)
+    table.add_column("Controls and obligations", overflow="fold", ratio=4)
+    table.add_column("Kept", justify="right", no_wrap=True)
+    table.add_column("Dropped", justify="right", no_wrap=True)
+    for row in tabulate_alike(summary.settled):
         table.add_row(
             make_plain(_describe_names(row)),
             row.proposed,
             row.verdict,
-            make_plain("\n".join(row.controls)),
-            make_plain("\n".join(row.obligations)),
-            make_plain(", ".join(row.causes)),
+            make_plain("\n".join([", ".join(row.controls), *row.obligations])),
             str(row.kept),
             str(row.dropped + row.sampled_out),
         )
