@@ -370,12 +370,21 @@ def test_a_start_with_another_key_is_refused(engine: Engine) -> None:
     asyncio.run(main())
 
 
-def test_a_log_cut_short_or_changed_while_open_is_never_written_again(engine: Engine) -> None:
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DELETE FROM entries WHERE seq = 2",
+        "UPDATE entries SET leaf_hash = zeroblob(32) WHERE seq = 2",
+    ],
+)
+def test_a_log_cut_short_or_changed_while_open_is_never_written_again(
+    engine: Engine, statement: str
+) -> None:
     async def main() -> None:
         log = await open_log(engine)
         await log.append([note("a"), note("b")])
         with tampering(engine) as execute:
-            execute("DELETE FROM entries WHERE seq = 2")
+            execute(statement)
         with pytest.raises(LogBrokenError, match="entry 2"):
             await log.append([note("c")])
         with pytest.raises(LogBrokenError):
