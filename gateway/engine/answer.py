@@ -4,7 +4,7 @@ Source: docs/formats.md section 6. Nothing here raises but `SpoiledAnswerError`:
 whole cannot be attributed to refs, so its classes must be asked again in smaller groups.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
@@ -84,8 +84,8 @@ class _Verdict(_Strict, frozen=True):
     decision: Literal["permit", "protect"]
     action: Action
     sample_permille: Annotated[int, msgspec.Meta(ge=0, le=KEEP_PERMILLE)]
-    reasons: Annotated[list[_Reason], msgspec.Meta(max_length=_MAX_ITEMS)]
-    obligations: Annotated[list[_Obligation], msgspec.Meta(max_length=_MAX_ITEMS)]
+    reasons: msgspec.Raw
+    obligations: msgspec.Raw
     ttl_seconds: Annotated[int, msgspec.Meta(ge=1, le=MAX_TTL_SECONDS)] = DEFAULT_TTL_SECONDS
 
 
@@ -110,8 +110,13 @@ class Envelope(msgspec.Struct, frozen=True):
 
 
 _ENVELOPES = msgspec.json.Decoder(Envelope)
+_ALL_VERDICTS = msgspec.json.Decoder(list[_Verdict])
 _ITEMS = msgspec.json.Decoder(list[msgspec.Raw])
 _VERDICTS = msgspec.json.Decoder(_Verdict)
+_REASONS = msgspec.json.Decoder(Annotated[list[_Reason], msgspec.Meta(max_length=_MAX_ITEMS)])
+_OBLIGATIONS = msgspec.json.Decoder(
+    Annotated[list[_Obligation], msgspec.Meta(max_length=_MAX_ITEMS)]
+)
 _REFS = msgspec.json.Decoder(_OnlyRef)
 
 
@@ -137,51 +142,84 @@ def read_verdicts(
     class shows whether the fault is its own, so that a batch equals its singles."""
     if isinstance(envelope.result, msgspec.UnsetType):
         raise SpoiledAnswerError("undefined", "data.main.verdicts is undefined for this input")
-    try:
-        items = _ITEMS.decode(envelope.result)
-    except (msgspec.MsgspecError, RecursionError) as error:
-        raise SpoiledAnswerError("malformed", _short(error)) from None
+    memo = _Memo()
     found: dict[str, RuleVerdict | EngineFailure] = {}
-    for item in items:
-        ref = _ref(item)
-        if ref is None:
-            continue  # belongs to nobody; whose it should have been is missing
+    for ref, item in _read_items(envelope.result):
         if ref not in asked:
             raise SpoiledAnswerError("malformed", "a verdict for a ref that was not asked about")
         if ref in found:
             raise SpoiledAnswerError("duplicate", "two verdicts for one ref")
-        found[ref] = _read_verdict(item, asked[ref])
+        found[ref] = item if isinstance(item, EngineFailure) else memo.read(item, asked[ref])
     missing = EngineFailure("missing", "no verdict for this ref")
     return [found.get(ref, missing) for ref in asked]
 
 
-def _ref(item: msgspec.Raw) -> str | None:
+def _read_items(result: msgspec.Raw) -> Iterator[tuple[str, _Verdict | EngineFailure]]:
+    """Verdicts with their refs; an item without a ref belongs to nobody and is left out, so that
+    whose it should have been is missing."""
     try:
-        return _REFS.decode(item).ref
+        for verdict in _ALL_VERDICTS.decode(result):
+            yield verdict.ref, verdict
+        return
     except (msgspec.MsgspecError, RecursionError):
-        return None
-
-
-def _read_verdict(item: msgspec.Raw, proposed: Proposed) -> RuleVerdict | EngineFailure:
-    if len(memoryview(item)) > MAX_VERDICT_BYTES:
-        return EngineFailure("malformed", f"a verdict of more than {MAX_VERDICT_BYTES} bytes")
+        pass  # at least one is malformed: look at each
     try:
-        verdict = _VERDICTS.decode(item)
+        items = _ITEMS.decode(result)
     except (msgspec.MsgspecError, RecursionError) as error:
-        return EngineFailure("malformed", _short(error))
-    if fault := _fault(verdict, proposed):
-        return EngineFailure("malformed", fault)
-    return RuleVerdict(
-        decision=verdict.decision,
-        action=verdict.action,
-        sample_permille=verdict.sample_permille,
-        reasons=tuple(
-            Reason(item.control, item.rule, item.level, item.message, item.remediation)
-            for item in verdict.reasons
-        ),
-        obligations=tuple(_plain(item) for item in verdict.obligations),
-        ttl_seconds=verdict.ttl_seconds,
+        raise SpoiledAnswerError("malformed", _short(error)) from None
+    for item in items:
+        try:
+            ref = _REFS.decode(item).ref
+        except (msgspec.MsgspecError, RecursionError):
+            continue
+        try:
+            yield ref, _VERDICTS.decode(item)
+        except (msgspec.MsgspecError, RecursionError) as error:
+            yield ref, EngineFailure("malformed", _short(error))
+
+
+class _Memo:
+    """Reads verdicts of one answer. Many share their reasons and obligations byte for byte."""
+
+    def __init__(self) -> None:
+        self._reasons: dict[bytes, tuple[Reason, ...]] = {}
+        self._obligations: dict[bytes, tuple[Mapping[str, Any], ...]] = {}
+
+    def read(self, verdict: _Verdict, proposed: Proposed) -> RuleVerdict | EngineFailure:
+        reasons, obligations = bytes(verdict.reasons), bytes(verdict.obligations)
+        if len(reasons) + len(obligations) > MAX_VERDICT_BYTES:
+            return EngineFailure("malformed", f"a verdict of more than {MAX_VERDICT_BYTES} bytes")
+        if fault := _fault(verdict, proposed):
+            return EngineFailure("malformed", fault)
+        try:
+            if reasons not in self._reasons:
+                self._reasons[reasons] = _read_reasons(reasons)
+            if obligations not in self._obligations:
+                self._obligations[obligations] = _read_obligations(obligations)
+        except (msgspec.MsgspecError, RecursionError) as error:
+            return EngineFailure("malformed", _short(error))
+        return RuleVerdict(
+            decision=verdict.decision,
+            action=verdict.action,
+            sample_permille=verdict.sample_permille,
+            reasons=self._reasons[reasons],
+            obligations=self._obligations[obligations],
+            ttl_seconds=verdict.ttl_seconds,
+        )
+
+
+def _read_reasons(encoded: bytes) -> tuple[Reason, ...]:
+    return tuple(
+        Reason(item.control, item.rule, item.level, item.message, item.remediation)
+        for item in _REASONS.decode(encoded)
     )
+
+
+def _read_obligations(encoded: bytes) -> tuple[Mapping[str, Any], ...]:
+    found = _OBLIGATIONS.decode(encoded)
+    if any(isinstance(item, _RetainDays) and item == _RetainDays() for item in found):
+        raise msgspec.ValidationError("retain_days without any days")
+    return tuple(msgspec.to_builtins(item) for item in found)
 
 
 def _fault(verdict: _Verdict, proposed: Proposed) -> str:
@@ -197,14 +235,7 @@ def _fault(verdict: _Verdict, proposed: Proposed) -> str:
     asked = protection(proposed.action, proposed.sample_permille)
     if protection(verdict.action, share) < asked:
         return "a verdict that protects less than what was proposed"
-    if any(isinstance(item, _RetainDays) and item == _RetainDays() for item in verdict.obligations):
-        return "retain_days without any days"
     return ""
-
-
-def _plain(obligation: _Obligation) -> Mapping[str, Any]:
-    value: dict[str, Any] = msgspec.to_builtins(obligation)
-    return value
 
 
 def _short(error: BaseException) -> str:

@@ -1,13 +1,12 @@
-"""What the policies are asked (docs/formats.md section 6), made from canonical bytes alone.
+"""What the policies are asked (docs/formats.md section 6), made from classes alone.
 
-A class's canonical bytes are decoded again and nothing else is looked at, so policies cannot read
+A proposal holds what the class's canonical bytes hold and nothing else, so policies cannot read
 what is not in the class: the same bytes replay to the same verdict (P9).
 """
 
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import msgspec
 
@@ -21,27 +20,30 @@ _ENCODER = msgspec.json.Encoder()
 
 @dataclass(frozen=True, slots=True)
 class Proposed:
-    """One class as it is asked about: its proposal without a ref, and what it proposes."""
+    """One class as it is asked about: the JSON object without its ref, and what it proposes."""
 
-    members: dict[str, Any]
+    encoded: bytes
     action: Action
     sample_permille: int
 
 
 def propose(sender: Sender, process_class: ProcessClass) -> Proposed:
-    """The proposal of a class; raises CanonicalError for one without canonical bytes, and for one
+    """The proposal of a class; raises CanonicalError for text without a UTF-8 form, and for a class
     of another sender, since a question has a single subject."""
-    content = msgspec.json.decode(process_class.canonical())
-    if subject(sender) != {name: content[name] for name in ("environment", "region", "tier")}:
+    if process_class.sender != sender:
         raise CanonicalError("a class of another sender than the question's")
     members = {
-        "process": content["attributes"],
-        "action": content["action"],
-        "sample_permille": content["sample_permille"],
-        "score": content["score"],
-        "profile": content["profile"],
+        "process": dict(process_class.attributes),
+        "action": process_class.action,
+        "sample_permille": process_class.sample_permille,
+        "score": process_class.score,
+        "profile": process_class.profile,
     }
-    return Proposed(members, content["action"], content["sample_permille"])
+    try:
+        encoded = _ENCODER.encode(members)
+    except UnicodeEncodeError:
+        raise CanonicalError("text holds a lone surrogate, which has no UTF-8 form") from None
+    return Proposed(encoded, process_class.action, process_class.sample_permille)
 
 
 def subject(sender: Sender) -> dict[str, str]:
@@ -53,16 +55,16 @@ def encode_question(
     sender: Sender, windows: Sequence[str], proposals: Mapping[str, Proposed]
 ) -> bytes:
     """The request body for proposals by ref."""
-    return _ENCODER.encode(
-        {
-            "input": {
-                "subject": subject(sender),
-                "context": {"time": {"windows": sorted(set(windows))}},
-                "proposals": [
-                    {"ref": ref, **proposed.members} for ref, proposed in proposals.items()
-                ],
-            }
-        }
+    context = _ENCODER.encode({"time": {"windows": sorted(set(windows))}})
+    # Each proposal is encoded once, however often its question is split; refs are plain ASCII.
+    listed = b",".join(
+        b'{"ref":"%s",%s' % (ref.encode(), proposed.encoded[1:])
+        for ref, proposed in proposals.items()
+    )
+    return b'{"input":{"subject":%s,"context":%s,"proposals":[%s]}}' % (
+        _ENCODER.encode(subject(sender)),
+        context,
+        listed,
     )
 
 

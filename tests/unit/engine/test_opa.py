@@ -9,6 +9,7 @@ import pytest
 
 from gateway.engine.opa import EngineLimits, OpaEngine
 from gateway.engine.port import EngineFailure, RuleVerdict
+from gateway.engine.question import encode_question, propose
 from gateway.wire.classes import ClassDeclaration, ProcessClass, Sender, project
 from tests.fakes.opa_server import (
     EXPECTED,
@@ -258,6 +259,25 @@ def test_only_what_stands_in_the_class_is_sent() -> None:
             ],
         }
     ]
+
+
+def test_a_proposal_holds_what_the_canonical_bytes_hold() -> None:
+    asked = project(
+        DECLARATION,
+        SENDER,
+        {"process.executable.name": 'ü"\\\n', "more": "x"},
+        "sample",
+        0.07,
+        0.3,
+        "p",
+    )
+    content = json.loads(asked.canonical())
+    question = json.loads(encode_question(SENDER, [], {"r": propose(SENDER, asked)}))["input"]
+    [proposal] = question["proposals"]
+    assert proposal.pop("ref") == "r"
+    assert {**proposal, **question["subject"]} == {
+        ("process" if name == "attributes" else name): value for name, value in content.items()
+    }
 
 
 def test_classes_that_cannot_be_asked_fail_alone() -> None:
