@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(CURDIR)/.parts/bin:$(PATH)
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types contracts policies interop bench requirements clean
+.PHONY: help demo test faults lint types contracts policies interop bench requirements clean
 
 help:  ## what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ demo: $(VENV)/runtime.ok .parts/bin/opa  ## the whole product on this machine's 
 
 test: $(VENV)/dev.ok .parts/bin/opa  ## unit, contract, property, fault and end-to-end tests
 	@$(BIN)/python -m pytest tests --ignore=tests/interop
+
+faults: $(VENV)/dev.ok .parts/bin/opa  ## kill the gateway fifty times under eight clients
+	@GATEWAY_KILLS=50 $(BIN)/python -m pytest -s tests/faults/test_gateway_killed.py
 
 lint: $(VENV)/dev.ok  ## ruff
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
