@@ -134,8 +134,8 @@ def _entry_value(seq: object, entry: Entry | EntryError) -> dict[str, canonical.
 
 
 def _entry_table(entries: list[tuple[object, Entry | EntryError]]) -> Table:
-    table = Table(box=None, pad_edge=False, width=_WIDTH)
-    for heading, width in (("SEQ", 8), ("TIME (UTC)", 19), ("TYPE", 17), ("ACTOR", 12)):
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), width=_WIDTH)
+    for heading, width in (("SEQ", 8), ("TIME (UTC)", 19), ("TYPE", 16), ("ACTOR", 10)):
         table.add_column(
             heading, min_width=width, max_width=width, no_wrap=True, overflow="ellipsis"
         )

@@ -19,6 +19,7 @@ _encode_compact = json.JSONEncoder(
     ensure_ascii=False, check_circular=False, sort_keys=True, separators=(",", ":")
 ).encode
 _DIGITS = bytes(0x30 if 0x30 <= byte <= 0x39 else 0x20 for byte in range(256))
+_LOOSE_SPACES = tuple(f" {mark}" for mark in "{}[]:,") + tuple(f"{mark} " for mark in "{}[]:,")
 _LONG_NUMBER = b"0" * len(str(MAX_SAFE_INTEGER))
 
 
@@ -38,6 +39,8 @@ def decode(data: bytes) -> Value:
         text = data.decode()
         value: Value = _DECODER.decode(text)
         # Verifying a log spends most of its time here, so the library's encoder goes first.
+        if _is_evidently_canonical(text, value):
+            return value
         if text.isascii() and _encode_compact(value) == text and _is_plain(data, value):
             return value
     except (ValueError, RecursionError) as error:
@@ -45,6 +48,51 @@ def decode(data: bytes) -> Value:
     if encode(value) != data:
         raise CanonicalError("JSON, but not in its canonical form")
     return value
+
+
+def _is_evidently_canonical(text: str, value: Value) -> bool:
+    """Whether `text`, which parsed to `value`, shows without being encoded again that it is
+    canonical; False means no more than a doubt. Twice as fast as encoding, and true of most
+    entries, by these steps:
+
+    * no backslash: each text stands as it is, and `":` occurs at the end of names and nowhere else;
+    * ASCII: code points and UTF-16 units sort alike;
+    * no space beside a structural character, no line break: no white space between tokens (two
+      tokens without a structural character between them are not JSON);
+    * no `-0` and no run of 16 digits: integers are in range and in their one spelling;
+    * fewer brackets than the depth limit: not too deep;
+    * every object holds its names in order, and together they hold as many as the text: no name
+      came twice.
+    """
+    if not text.isascii() or "\\" in text or _has_odd_token(text):
+        return False
+    objects = text.count("{")
+    if objects + text.count("[") >= MAX_DEPTH or _LONG_NUMBER in text.encode().translate(_DIGITS):
+        return False
+    names, level = text.count('":'), [value]
+    while level and objects > 0:
+        below: list[Value] = []
+        for item in level:
+            if isinstance(item, dict):
+                keys = list(item)
+                if len(keys) > 1 and keys != sorted(keys):
+                    return False
+                names -= len(keys)
+                objects -= 1
+                below.extend(item.values())
+            elif isinstance(item, list):
+                below.extend(item)
+        level = below
+    return names == 0
+
+
+def _has_odd_token(text: str) -> bool:
+    """Whether there may be white space between tokens, or a minus zero."""
+    if "\n" in text or "\r" in text or "\t" in text or text[:1] == " " or text[-1:] == " ":
+        return True
+    if "-0" in text and (text[0] == "-" or ":-0" in text or ",-0" in text or "[-0" in text):
+        return True
+    return " " in text and any(map(text.__contains__, _LOOSE_SPACES))
 
 
 def _is_plain(data: bytes, value: Value) -> bool:

@@ -67,6 +67,19 @@ def test_decodes_only_what_encode_gives(
         b'"\\/"',
         b'"\\u001F"',
         b"-0",
+        b"[-0]",
+        b"[1,-0]",
+        b'{"a":-0}',
+        b'{"a" :1}',
+        b'{"a": 1}',
+        b"[1 ]",
+        b"[ 1]",
+        b"[1\t,1]",
+        b"[1\r]",
+        b'{"a":{"b":1,"b":1}}',
+        b'{"a":[{"b":1},{"b":1,"a":1}]}',
+        b'{"a":{"b":1},"a":{"b":1}}',
+        b'[{"a":{"b":1},"a":0}]',
         b"01",
         b"1.0",
         b"1e3",
@@ -106,6 +119,19 @@ def test_refuses_what_is_not_canonical(data: bytes) -> None:
 )
 def test_takes_what_is_canonical(data: bytes) -> None:
     assert canonical.encode(canonical.decode(data)) == data
+
+
+@given(values, st.integers(0, 2**32), st.sampled_from([*' \t\n\r"\\-0,:[]{}1aé', "", '"a":1,']))
+def test_a_touch_of_canonical_bytes_is_seen(value: Any, where: int, touch: str) -> None:
+    """The quick proof of canonical form never takes what encoding again would refuse."""
+    text = canonical.encode(value).decode()
+    at = where % (len(text) + 1)
+    data = (text[:at] + touch + text[at + (not touch) :]).encode()
+    try:
+        decoded = canonical.decode(data)
+    except CanonicalError:
+        return
+    assert canonical.encode(decoded) == data
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,7 @@ class LogFile:
         self.path = path
         self.signer = signer
         self.database = sqlite3.connect(path, isolation_level=None)
+        self.database.execute("PRAGMA synchronous = OFF")
         self.database.executescript(SCHEMA)
         self.tree = CompactRange()
         self.head = GENESIS

@@ -101,7 +101,9 @@ def test_odd_file_names_work(tmp_path: Path) -> None:
 
 
 def test_torn_database_is_unverifiable_from_where_it_is_torn(tmp_path: Path) -> None:
-    log = LogFile(tmp_path / "gateway.db").grow(4000, seals=(500, 4000))
+    log = LogFile(tmp_path / "gateway.db")
+    log.run("BEGIN")
+    log.grow(4000, seals=(500, 4000)).run("COMMIT")
     log.database.close()
     data = bytearray(log.path.read_bytes())
     middle = len(data) // 2 // 4096 * 4096
