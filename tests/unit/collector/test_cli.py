@@ -1,6 +1,8 @@
 """The command over real mTLS and this machine's own processes."""
 
 import json
+import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,6 +34,16 @@ def url(domain: Domain, gateway: FakeGateway) -> Iterator[str]:
         yield served
 
 
+@pytest.fixture
+def log_shipper(tmp_path: Path) -> Iterator[int]:
+    """The PID of a real process that may be dropped."""
+    program = shutil.copy("/bin/sleep", tmp_path / "log-shipper")
+    process = subprocess.Popen([program, "60"])
+    yield process.pid
+    process.kill()
+    process.wait()
+
+
 def configure(domain: Domain, gateway: FakeGateway, url: str) -> Path:
     certificate, key = domain.files(COLLECTOR)
     path = domain.folder.parent / "collector.yaml"
@@ -42,7 +54,7 @@ def configure(domain: Domain, gateway: FakeGateway, url: str) -> Path:
         "export: {file: points.jsonl}\n"
         "profile: aggressive\n"
         "process_classification:\n"
-        "  edge: {score: 0.1, patterns: [{glob: '*python*'}, {glob: 'pytest*'}, {glob: '*h'}]}\n"
+        '  edge: {score: 0.1, patterns: ["^log-shipper"]}\n'
     )
     return path
 
@@ -60,6 +72,7 @@ def run_once(monkeypatch: pytest.MonkeyPatch, config: Path, *more: str) -> int:
     return command(monkeypatch, "run", *arguments)
 
 
+@pytest.mark.usefixtures("log_shipper")
 def test_run_once_drops_from_the_second_sample_on_and_balances(
     domain: Domain,
     gateway: FakeGateway,
@@ -74,7 +87,9 @@ def test_run_once_drops_from_the_second_sample_on_and_balances(
     assert told["points"]["dropped"] > 0
     assert told["imbalance"] == 0
     assert told["ledger"]["scraped"] > told["ledger"]["exported"] > 0
-    assert any(row["verdict"] == "drop (permitted)" for row in told["classes"])
+    row = next(row for row in told["classes"] if row["names"] == ["log-shipper"])
+    assert row["verdict"] == "drop (permitted)"
+    assert (row["kept"], row["dropped"]) == (0, told["points"]["dropped"])
     assert gateway.reports[-1]["counters"] == told["ledger"]
     assert (config.parent / "state" / "checkpoint").exists()
     assert (config.parent / "points.jsonl").read_text().startswith('{"resourceMetrics":')
@@ -120,6 +135,7 @@ def test_a_rewritten_log_ends_with_one(
 
 
 def test_explain_tells_the_whole_way(
+    log_shipper: int,
     domain: Domain,
     gateway: FakeGateway,
     url: str,
@@ -128,19 +144,14 @@ def test_explain_tells_the_whole_way(
 ) -> None:
     gateway.judge = protect
     config = str(configure(domain, gateway, url))
-    assert command(monkeypatch, "explain", "1", "--config", config, "--json") == 0
+    assert command(monkeypatch, "explain", str(log_shipper), "--config", config, "--json") == 0
     (told,) = json.loads(capsys.readouterr().out)
-    assert told["pid"] == 1
-    assert told["outcome"] == "kept"
-    assert {
-        "identity_source",
-        "class",
-        "score",
-        "profile",
-        "proposed",
-        "lease_seconds_left",
-    } <= set(told)
-    assert command(monkeypatch, "explain", "1", "--config", config) == 0
+    assert (told["pid"], told["name"], told["class"]) == (log_shipper, "log-shipper", "edge")
+    assert (told["outcome"], told["proposed"]) == ("kept", "drop")
+    assert told["pattern"] == "regex ^log-shipper"
+    assert told["verdict"]["effect"] == "overridden"
+    assert told["lease_seconds_left"] > 200
+    assert command(monkeypatch, "explain", "log-shipper", "--config", config) == 0
     out = capsys.readouterr().out
     assert "PCI-DSS-4.0.1/10.2.1" in out
     assert "points kept" in out
