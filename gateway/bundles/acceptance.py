@@ -73,7 +73,7 @@ class _Opa:
     """Runs of one OPA program over one unpacked bundle."""
 
     def __init__(self, program: Path, folder: Path, capabilities: Path) -> None:
-        self._program = program
+        self._program = program.absolute()  # it runs in the folder of the bundle
         self._folder = folder
         self._capabilities = f"--capabilities={capabilities}"
 

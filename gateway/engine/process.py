@@ -21,12 +21,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gateway.bundles.folder import pack_archive
 from gateway.engine.client import OpaAddress
 from gateway.errors import EngineError
 
 POLICIES_NAME = "policies.tar.gz"
-AUTHZ_NAME = "authz.tar.gz"
+AUTHZ_NAME = "authz"
 AUTHZ_REVISION = "authz-1"
 _AUTHZ_MANIFEST = b'{"revision":"authz-1","roots":["system/authz"]}'
 _AUTHZ_REGO = """package system.authz
@@ -88,9 +87,11 @@ class OpaProcess:
 
     @property
     def last_words(self) -> str:
-        """Why it crashed, when Go said so; else the end of what it wrote."""
+        """How it ended, with the reason of a crash when Go gave one, else the end of its output."""
         tail = bytes(self._tail[-_MAX_WORDS:]).decode(errors="replace").strip()
-        return self._crash or tail or "no words"
+        code = self._process.returncode or 0
+        how = f"signal {-code}" if code < 0 else f"status {code}"
+        return f"{how}, {self._crash or tail or 'no words'}"
 
     @property
     def met_taken_port(self) -> bool:
@@ -126,7 +127,7 @@ async def start_process(opa: Path, archive: bytes, limits: ProcessLimits) -> Opa
     folder = Path(tempfile.mkdtemp(prefix="opa-"))  # mode 0700
     try:
         (folder / POLICIES_NAME).write_bytes(archive)
-        (folder / AUTHZ_NAME).write_bytes(_authz_archive(token))
+        _write_authz(folder / AUTHZ_NAME, token)
         address = OpaAddress(_LOOPBACK, _free_port(), token)
         process = await asyncio.create_subprocess_exec(
             *_command(opa, address),
@@ -166,10 +167,11 @@ def _command(opa: Path, address: OpaAddress) -> list[str]:
     ]
 
 
-def _authz_archive(token: str) -> bytes:
+def _write_authz(folder: Path, token: str) -> None:
     digest = hashlib.sha256(token.encode()).hexdigest()
-    rego = _AUTHZ_REGO.replace("TOKEN_SHA256", digest).encode()
-    return pack_archive({".manifest": _AUTHZ_MANIFEST, "system/authz/authz.rego": rego})
+    folder.mkdir()
+    (folder / ".manifest").write_bytes(_AUTHZ_MANIFEST)
+    (folder / "authz.rego").write_text(_AUTHZ_REGO.replace("TOKEN_SHA256", digest))
 
 
 def _free_port() -> int:

@@ -9,8 +9,8 @@ import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
-from gateway.bundles.folder import Bundle
 from gateway.engine.client import OpaAddress
 from gateway.engine.opa import EngineLimits, OpaEngine
 from gateway.engine.port import EngineFailure, EngineVersion, RuleVerdict
@@ -202,11 +202,21 @@ class OpaSupervisor:
             self._timeouts = 0  # it answered, if only with an error
 
 
+class ServedBundle(Protocol):
+    """What the engine needs of a bundle: the tar.gz that OPA loads, and its revision."""
+
+    @property
+    def archive(self) -> bytes: ...
+
+    @property
+    def revision(self) -> str: ...
+
+
 class SupervisedOpa:
     """The Engine port over a supervised OPA that serves one bundle. Close it after `start`."""
 
     def __init__(
-        self, bundle: Bundle, opa: Path, limits: SupervisionLimits = DEFAULT_LIMITS
+        self, bundle: ServedBundle, opa: Path, limits: SupervisionLimits = DEFAULT_LIMITS
     ) -> None:
         self._supervisor = OpaSupervisor(bundle.archive, bundle.revision, opa, limits)
         self._version: EngineVersion | None = None

@@ -110,7 +110,7 @@ def test_a_killed_opa_comes_back() -> None:
                 await asyncio.sleep(0.2)
                 await until_back(engine, 10)
             assert engine.supervisor.restarts == restarts
-            assert "OPA ended" in (engine.supervisor.last_error or "")
+            assert "OPA ended: signal 9" in (engine.supervisor.last_error or "")
             assert not is_alive(pid)
 
     supervise(scenario)
