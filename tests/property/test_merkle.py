@@ -154,3 +154,12 @@ def test_empty_trees_are_consistent_only_with_the_empty_root() -> None:
         verify_consistency(0, 0, EMPTY_ROOT, LEAVES[0], [])
     with pytest.raises(ProofError):
         verify_consistency(0, 3, LEAVES[0], LEAVES[1], [])
+
+
+def test_a_smaller_trees_proof_does_not_pass_for_a_larger_tree() -> None:
+    """The hashes lead to the root given, and only the claimed size is wrong."""
+    with pytest.raises(ProofError):
+        verify_inclusion(LEAVES[0], 0, 2, [], LEAVES[0])
+    proof = inclusion_proof(0, 4, node_reader(LEAVES))
+    with pytest.raises(ProofError):
+        verify_inclusion(LEAVES[0], 0, 8, proof, naive_root(LEAVES[:4]))
