@@ -151,7 +151,7 @@ class World:
             verdict["lease"]["activation"] -= 1
 
     def cycle(self) -> tuple[Settled, ...]:
-        if self.gateway.status in (401, 403):
+        if self.gateway.status in (401, 403) and not self.gateway.down:
             self.oracle.void()
         elif self.gateway.status is None and not self.gateway.down:
             self.oracle.see_activation(self.gateway.activation)
