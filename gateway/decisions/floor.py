@@ -15,20 +15,13 @@ from gateway.wire.classes import (
     EXECUTABLE_PATH,
     IDENTITY,
     IDENTITY_SOURCE,
+    NAME_ATTRIBUTES,
     ProcessClass,
 )
 from gateway.wire.patterns import Pattern, PatternSet, parse_pattern
 from gateway.wire.verdicts import Reason
 
 HASH_DOMAIN = b"compliance-gateway/floor/v1\n"
-NAME_ATTRIBUTES = (
-    EXECUTABLE_NAME,
-    "service.name",
-    IDENTITY,
-    "k8s.container.name",
-    "k8s.deployment.name",
-    "k8s.pod.label.app",
-)
 MAX_WORD_CHARACTERS = 256  # an id or a control; with a reason it must fit into a log entry
 MAX_REASON_CHARACTERS = 1024
 COMM_BYTES = 15  # TASK_COMM_LEN - 1: the kernel cuts a command's name here
@@ -79,8 +72,8 @@ class Floor:
         attributes = dict(process_class.attributes)
         names = names_of(attributes)
         source = attributes.get(IDENTITY_SOURCE)
-        if not names or source == "unknown":
-            return _reason("FLOOR/identity", "minimum", "the process's identity is not known")
+        if not names or source in ("unknown", "interpreter"):
+            return _reason("FLOOR/identity", "minimum", "the process's purpose is not known")
         for name in names:
             if matching := self._patterns.matches_any_case(name):
                 row = self._rows[min(matching)]

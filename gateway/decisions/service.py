@@ -4,7 +4,6 @@ Warm classes are answered from the epoch's tables; new ones go to the engine onc
 way one `decisions` entry per request is durable before anything is answered (P3).
 """
 
-from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
@@ -19,7 +18,7 @@ from gateway.decisions.leases import LeasedVerdict, LeaseTerms, encode_verdict
 from gateway.decisions.policy import ActivePolicy
 from gateway.decisions.proposals import BadProposal
 from gateway.decisions.verdict import Settled, fail_safe
-from gateway.wire.classes import ProcessClass, Sender, permille_up
+from gateway.wire.classes import ProcessClass, Sender
 from gateway.wire.verdicts import EntryRef
 
 _encoder = msgspec.json.Encoder()
@@ -136,19 +135,16 @@ class _Request:
     def look_up(self) -> None:
         """Fill each slot from the tables; note what is missing there."""
         table = self.epoch.table(self.sender)
-        edges = self.policy.declaration.score_edges
-        last = len(edges) - 1
+        bucket_of = self.policy.reader.bucket_of
         for proposal in self.proposals:
             if proposal.__class__ is BadProposal:
                 self._slots.append(("bad_proposal", proposal.detail))
                 continue
-            score = proposal.score
-            bucket = last if score is None else bisect_left(edges, permille_up(score))
             key = (
                 proposal.process,
                 proposal.action,
                 proposal.sample_rate,
-                bucket,
+                bucket_of(proposal.score),
                 proposal.profile,
             )
             verdict = table.get(key)

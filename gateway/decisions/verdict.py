@@ -49,10 +49,13 @@ def settle(process_class: ProcessClass, rules: RuleVerdict, floor: Reason | None
     bound = any(obligation.get("type") == "no_sampling" for obligation in rules.obligations)
     if floor is not None or bound:
         share = KEEP_PERMILLE
+    action = _action(share)
+    # A rate so near to 1 that it rounds up to it is kept whole, which is not what was proposed.
+    is_as_proposed = (action, share) == (process_class.action, proposed)
     return Settled(
-        action=_action(share),
+        action=action,
         sample_permille=share,
-        effect="permitted" if share == proposed else "overridden",
+        effect="permitted" if is_as_proposed else "overridden",
         reasons=(floor, *rules.reasons) if floor is not None else rules.reasons,
         obligations=rules.obligations,
         ttl_seconds=rules.ttl_seconds,

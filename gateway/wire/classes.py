@@ -23,6 +23,16 @@ IDENTITY_SOURCE = "compliance.process.identity_source"
 EXECUTABLE_NAME = "process.executable.name"
 EXECUTABLE_PATH = "process.executable.path"
 
+# By these a process is known to patterns, with the last segment of its executable's path.
+NAME_ATTRIBUTES = (
+    EXECUTABLE_NAME,
+    "service.name",
+    IDENTITY,
+    "k8s.container.name",
+    "k8s.deployment.name",
+    "k8s.pod.label.app",
+)
+
 
 class ClassDeclaration(msgspec.Struct, frozen=True):
     """What policies read, as the bundle declares: attribute names, upper edges of score buckets."""
@@ -73,7 +83,12 @@ class ProcessClass(msgspec.Struct, frozen=True):
 
     def key(self) -> str:
         """The class key that leases name."""
-        return hashlib.sha256(KEY_DOMAIN + self.canonical()).hexdigest()
+        return class_key(self.canonical())
+
+
+def class_key(class_bytes: bytes) -> str:
+    """The class key of a class's canonical bytes."""
+    return hashlib.sha256(KEY_DOMAIN + class_bytes).hexdigest()
 
 
 def permille_up(share: float) -> int:
@@ -86,7 +101,7 @@ def requested_permille(action: Action, sample_rate: float | None) -> int:
     if action == "sample":
         if sample_rate is None or not 0 < sample_rate < 1:
             raise ValueError("sample_rate must lie between 0 and 1 when the action is sample")
-        return permille_up(sample_rate)
+        return max(1, permille_up(sample_rate))  # a sample is never rounded into a drop
     if sample_rate is not None:
         raise ValueError("sample_rate goes only with the action sample")
     return KEEP_PERMILLE if action == "keep" else 0

@@ -28,6 +28,8 @@ def class_of(action: Any, rate: float | None = None) -> ProcessClass:
         (("keep", None), ("drop", 0), ("keep", 1000, "permitted")),
         (("drop", None), ("sample", 1000), ("keep", 1000, "overridden")),
         (("drop", None), ("keep", 0), ("keep", 1000, "overridden")),
+        (("sample", 0.99999), ("drop", 0), ("keep", 1000, "overridden")),
+        (("sample", 1e-9), ("drop", 0), ("sample", 1, "permitted")),
     ],
 )
 def test_the_more_protective_wins(proposed: Any, rules: Any, expected: Any) -> None:
