@@ -296,7 +296,10 @@ def only_one(path: Path) -> Iterator[None]:
 
 def last_line(answer: subprocess.CompletedProcess[str]) -> str:
     """The last thing that a program said, as a sentence."""
-    lines = (answer.stderr.strip() or answer.stdout.strip() or "no output").splitlines()
+    output = answer.stderr.strip() or answer.stdout.strip() or "no output"
+    with contextlib.suppress(ValueError, KeyError, TypeError):
+        output = str(json.loads(output)["Error"])  # how `go mod download -json` says it
+    lines = output.splitlines()
     return lines[-1].strip().rstrip(".") + "."
 
 

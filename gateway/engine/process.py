@@ -101,6 +101,11 @@ class OpaProcess:
     async def wait(self) -> None:
         await self._process.wait()
 
+    def remove_files(self) -> None:
+        """Once OPA is healthy it has read its bundles: nothing need be left behind if we are
+        killed."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+
     async def kill(self) -> None:
         """End it at once (also when stopped by a signal), reap it and remove its folder."""
         with contextlib.suppress(ProcessLookupError):
@@ -108,7 +113,7 @@ class OpaProcess:
         await self._process.wait()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._drain, timeout=1.0)
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self.remove_files()
 
     async def _read_output(self) -> None:
         # The pipe must be emptied, or OPA would block on it one day; only the tail is kept, and

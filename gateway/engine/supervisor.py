@@ -103,6 +103,7 @@ class OpaSupervisor:
             try:
                 async with asyncio.timeout(self._limits.start_seconds):
                     engine = await self._wait_healthy(self._process)
+                self._process.remove_files()
                 self._engine, self._timeouts = engine, 0
                 return
             except TimeoutError:
