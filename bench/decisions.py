@@ -16,7 +16,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -84,17 +84,18 @@ class Bench:
         bodies = self.folder / "bodies.json"
         bodies.write_text(json.dumps([body.decode() for body in workload.bodies]))
         job = self.folder / "job.json"
+        results = self.folder / "results.json"
         write_job(
-            Job(target.url, str(bodies), target.connections, target.certificate, target.key,
-                target.ca), job
-        )  # fmt: skip
+            replace(target, bodies_file=str(bodies), result_file=str(results)),
+            job,
+        )
         done = subprocess.run(
             [sys.executable, "-m", "bench.load", str(job)],
             capture_output=True, text=True, timeout=300, cwd=ROOT, check=False,
         )  # fmt: skip
         if done.returncode != 0:
             raise RuntimeError(f"the load generator failed: {done.stderr[-800:]}")
-        result: dict[str, Any] = json.loads(done.stdout)
+        result: dict[str, Any] = json.loads(results.read_text())
         if len(result["request_seconds"]) != len(workload.bodies):
             raise RuntimeError("not every request was answered")
         if check == "gateway":
@@ -122,24 +123,30 @@ def running_opa(folder: Path, archive: bytes, log_decisions: bool) -> Iterator[s
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [str(find_opa()), "run", "--server", f"--addr=127.0.0.1:{port}",
-               "--log-level=error", "--disable-telemetry", f"--bundle={bundle}"]  # fmt: skip
+               "--log-level=error", "--disable-telemetry"]  # fmt: skip
     if log_decisions:
         command.append("--set=decision_logs.console=true")
+    command += ["--bundle", str(bundle)]
     with (folder / "opa.log").open("wb") as sink:
         process = subprocess.Popen(command, stdout=sink, stderr=sink, env={"GOGC": "400"})
     url = f"http://127.0.0.1:{port}"
     try:
-        for _ in range(200):
-            try:
-                if httpx.get(f"{url}/health?bundles", trust_env=False).status_code == 200:
-                    break
-            except httpx.TransportError:
-                pass
-            time.sleep(0.05)
+        _await_opa(url)
         yield f"{url}/v1/data/main/verdicts"
     finally:
         process.kill()
         process.wait()
+
+
+def _await_opa(url: str) -> None:
+    for _ in range(400):
+        try:
+            if httpx.get(f"{url}/health?bundles", trust_env=False).status_code == httpx.codes.OK:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.05)
+    raise RuntimeError("OPA did not become healthy in 20 s; see opa.log in the bench's folder")
 
 
 def run_bench(seed: int, rounds: int, scale: float, console: Console) -> dict[str, Any]:
@@ -165,7 +172,7 @@ def _measure_gateway(bench: Bench, workplace: Workplace, scale: float) -> None:
     ca = workplace.folder / "keys" / "ca.pem"
 
     def target(connections: int) -> Job:
-        return Job(f"{workplace.url}/v1/decisions", "", connections, str(certificate), str(key),
+        return Job(f"{workplace.url}/v1/decisions", "", "", connections, str(certificate), str(key),
                    str(ca))  # fmt: skip
 
     fleet, rounds = bench.fleet, range(bench.rounds)
@@ -185,7 +192,7 @@ def _measure_opa(
     bench: Bench, url: str, attributes: Sequence[str], label: str, scale: float
 ) -> None:
     fleet, rounds = bench.fleet, range(bench.rounds)
-    target = Job(url, "", 2)
+    target = Job(url, "", "", 2)
     for batch, count in ((BATCH, max(4, int(20 * scale))), (1, int(1500 * scale) + 200)):
         loads = [opa_bodies(fleet.warm(count, batch, 0.01), attributes) for _ in rounds]
         bench.measure(f"OPA, {label}, {'batched' if batch > 1 else 'one a request'}", target,

@@ -1,6 +1,6 @@
 """A load generator: keep-alive connections from a process of its own, bodies made beforehand.
 
-Run as `python -m bench.load JOB.json`; prints the result as JSON. Plain asyncio protocols, because
+Run as `python -m bench.load JOB.json`; writes the result as JSON. Plain asyncio protocols, because
 the generator shares two cores with what it measures.
 """
 
@@ -26,6 +26,7 @@ class Job:
 
     url: str
     bodies_file: str
+    result_file: str
     connections: int
     certificate: str = ""
     key: str = ""
@@ -142,7 +143,7 @@ def main() -> None:
     """Run one job."""
     job = Job(**json.loads(Path(sys.argv[1]).read_text()))
     bodies = json.loads(Path(job.bodies_file).read_text())
-    json.dump(uvloop.run(_run(job, bodies)), sys.stdout)
+    Path(job.result_file).write_text(json.dumps(uvloop.run(_run(job, bodies))))
 
 
 if __name__ == "__main__":

@@ -25,12 +25,32 @@ _LONG_NUMBER = b"0" * len(str(MAX_SAFE_INTEGER))
 
 def encode(value: Value) -> bytes:
     """The RFC 8785 bytes of `value`; raises CanonicalError for what has none."""
-    parts: list[str] = []
-    _write(value, parts.append, MAX_DEPTH)
     try:
+        if _is_simple(value, MAX_DEPTH):  # a tenth of the time; the same bytes
+            return _encode_compact(value).encode()
+        parts: list[str] = []
+        _write(value, parts.append, MAX_DEPTH)
         return "".join(parts).encode()
     except UnicodeEncodeError:
         raise CanonicalError("text holds a lone surrogate, which has no UTF-8 form") from None
+
+
+def _is_simple(value: object, depth: int) -> bool:
+    """Whether the library's encoder is sure to agree: exact types, names of ASCII alone (so code
+    points and UTF-16 units sort alike), integers in range, not too deep."""
+    kind = type(value)
+    if kind is str or value is None or kind is bool:
+        return depth > 0
+    if kind is int:
+        return depth > 0 and -MAX_SAFE_INTEGER <= value <= MAX_SAFE_INTEGER  # type: ignore[operator]
+    if depth <= 0:
+        return False
+    if kind is dict:
+        for name, item in value.items():  # type: ignore[attr-defined]
+            if type(name) is not str or not name.isascii() or not _is_simple(item, depth - 1):
+                return False
+        return True
+    return kind is list and all(_is_simple(item, depth - 1) for item in value)  # type: ignore[attr-defined]
 
 
 def decode(data: bytes) -> Value:

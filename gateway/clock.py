@@ -3,6 +3,7 @@
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Protocol
 
 _MICROSECONDS = 1_000_000
@@ -51,7 +52,12 @@ class ManualClock:
 def format_time(time_us: int) -> str:
     """`2026-01-02T03:04:05.000006Z`: always six digits and Z, so that text order is time order."""
     seconds, micros = divmod(time_us, _MICROSECONDS)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{micros:06d}Z"
+    return f"{_format_seconds(seconds)}.{micros:06d}Z"
+
+
+@lru_cache(maxsize=64)  # many entries share a second, and strftime is slow
+def _format_seconds(seconds: int) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}"
 
 
 def parse_time(text: str) -> int:

@@ -6,20 +6,17 @@ from dataclasses import dataclass
 from collector.classify.configuration import ClassRule, Override
 from collector.sources.interpreters import find_interpreter
 from collector.sources.purpose import COMM_BYTES, UNKNOWN_PURPOSE
-from gateway.wire.classes import EXECUTABLE_NAME, EXECUTABLE_PATH, IDENTITY, IDENTITY_SOURCE
+from gateway.wire.classes import (
+    EXECUTABLE_NAME,
+    EXECUTABLE_PATH,
+    IDENTITY,
+    IDENTITY_SOURCE,
+    NAME_ATTRIBUTES,
+)
 from gateway.wire.patterns import PatternSet, always_continues, matches_any_case
 
 DEFAULT_SCORE = 0.5
 UNCLASSIFIED = "unclassified"
-# docs/formats.md section 7; the last segment of the path joins them.
-NAME_ATTRIBUTES = (
-    EXECUTABLE_NAME,
-    "service.name",
-    IDENTITY,
-    "k8s.container.name",
-    "k8s.deployment.name",
-    "k8s.pod.label.app",
-)
 _MAX_REMEMBERED = 20_000
 
 

@@ -13,14 +13,14 @@ from gateway import canonical
 from gateway.audit.port import Draft, Log
 from gateway.bundles.folder import Bundle
 from gateway.clock import Clock
-from gateway.decisions.floor import NAME_ATTRIBUTES, Floor, FloorFile, removed_rows
+from gateway.decisions.floor import Floor, FloorFile, removed_rows
 from gateway.decisions.policy import ActivePolicy
 from gateway.decisions.proposals import ProposalReader
 from gateway.decisions.windows import parse_windows
 from gateway.engine.port import Engine
 from gateway.errors import BundleError
 from gateway.storage.activations_store import Activation
-from gateway.wire.classes import EXECUTABLE_PATH, IDENTITY_SOURCE, ClassDeclaration
+from gateway.wire.classes import EXECUTABLE_PATH, IDENTITY_SOURCE, NAME_ATTRIBUTES, ClassDeclaration
 from gateway.wire.verdicts import PolicyRef
 
 _DAY_US = 86_400_000_000

@@ -140,3 +140,15 @@ test_every_control_is_known if {
 	named := {control | walk(data.data, [_, value]); control := value.control}
 	count(named - known) == 0
 }
+
+# Each condition stands alone, though today's rules seldom meet one without the others.
+test_a_sample_suffices_for_soft_findings_alone if {
+	sample := {"action": "sample", "sample_permille": 10}
+	soft := {"protecting": {"soft"}, "least_permille": 500, "obligations": []}
+	main._sampling_suffices(soft, sample)
+	not main._sampling_suffices(soft, {"action": "drop", "sample_permille": 0})
+	not main._sampling_suffices(object.union(soft, {"protecting": {"soft", "hard"}}), sample)
+	not main._sampling_suffices(object.union(soft, {"protecting": {"stern"}}), sample)
+	not main._sampling_suffices(object.union(soft, {"least_permille": 1000}), sample)
+	not main._sampling_suffices(object.union(soft, {"obligations": [{"type": "no_sampling"}]}), sample)
+}

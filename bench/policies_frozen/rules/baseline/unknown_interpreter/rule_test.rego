@@ -51,3 +51,8 @@ test_leaves_near_misses_alone if {
 		rule.findings == {} with input as fixtures.asked([_process(name, {})])
 	}
 }
+
+test_leaves_services_that_only_call_themselves_so_alone if {
+	process := _process("log-shipper", {"service.name": "java"})
+	rule.findings == {} with input as fixtures.asked([process])
+}
