@@ -76,6 +76,7 @@ def test_a_near_miss_is_not_protected() -> None:
         {SOURCE: "executable"},
         {PATH: "/opt/bin/"},
         {NAME: "log-shipper", SOURCE: "unknown"},
+        {NAME: "java", SOURCE: "interpreter"},
     ],
 )
 def test_an_unknown_identity_is_kept(attributes: dict[str, str]) -> None:

@@ -358,9 +358,10 @@ def test_senders_of_other_regions_share_no_verdict() -> None:
     asyncio.run(run())
 
 
-def test_a_thousand_classes_with_long_reasons_fit_into_entries() -> None:
+@pytest.mark.parametrize("characters", [100, 2048])
+def test_a_thousand_classes_with_long_reasons_fit_into_entries(characters: int) -> None:
     async def run() -> None:
-        reason = Reason("C" * 256, "r" * 256, "hard", "\N{SNOWMAN}" * 2048, "m" * 2048)
+        reason = Reason("C" * 256, "r" * 256, "hard", "\N{SNOWMAN}" * characters, "m" * characters)
         verdict = RuleVerdict("protect", "keep", 1000, (reason, reason))
         engine = FakeEngine(decide=lambda process_class: verdict)
         desk = make_desk(make_policy(engine))
