@@ -35,6 +35,7 @@ from gateway.decisions.service import DecisionService
 from gateway.engine.opa import EngineLimits
 from gateway.engine.supervisor import SupervisedOpa, SupervisionLimits
 from gateway.errors import ConfigError, GatewayError
+from gateway.identity.roles import DECISIONS, LEDGER
 from gateway.identity.spiffe import subject_of_certificate
 from gateway.identity.trust import TrustStore
 from gateway.sealed.age import AgeKeyService
@@ -149,15 +150,17 @@ def _application(
     limits = BodyLimits(config.limits.body_bytes, config.limits.body_timeout_seconds)
     service = DecisionService(lambda: policy, opened.log, clock, opened.actor, metrics.observe)
     ledger = LedgerService(opened.log, opened.heads)
+    decide = decision_handler(service, limits, metrics)
+    report = ledger_handler(ledger, limits)
     routers = {
-        "decisions": decisions_router(
-            decision_handler(service, limits, metrics), ledger_handler(ledger, limits)
-        ),
+        "decisions": decisions_router(decide, report),
         "evidence": evidence_router(opened.log, lambda: policy),
         "health": health_router(_checks(clock, trust, opened, policy), metrics),
     }
     denials = DenialRecorder(opened.log, clock, opened.actor)
-    return create_application(routers, trust, denials, metrics.count_request, VERSION)
+    return create_application(
+        routers, trust, denials, metrics.count_request, VERSION, {DECISIONS: decide, LEDGER: report}
+    )
 
 
 def _checks(

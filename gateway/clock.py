@@ -63,7 +63,9 @@ def _format_seconds(seconds: int) -> str:
 def parse_time(text: str) -> int:
     """The inverse of `format_time`; raises ValueError for any other spelling."""
     moment = datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
-    time_us = int(moment.timestamp()) * _MICROSECONDS + moment.microsecond
+    # Whole seconds alone go through a float: with the fraction, late years would round up.
+    seconds = int(moment.replace(microsecond=0).timestamp())
+    time_us = seconds * _MICROSECONDS + moment.microsecond
     if format_time(time_us) != text:
         raise ValueError(f"not a time of ours: {text[:40]!r}")
     return time_us

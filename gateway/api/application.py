@@ -9,9 +9,10 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from gateway.api.denials import DenialRecorder
-from gateway.api.gate import Gate
+from gateway.api.gate import Gate, Handler
 from gateway.api.problems import ProblemError, problem_response
 from gateway.errors import GatewayError
+from gateway.identity.roles import Route
 from gateway.identity.trust import TrustStore
 
 
@@ -21,6 +22,7 @@ def create_application(
     denials: DenialRecorder,
     count: Callable[[str, int], None],
     version: str,
+    direct: Mapping[Route, Handler],
 ) -> ASGIApp:
     """FastAPI with our routers, no docs pages (they load scripts from elsewhere), and the gate."""
     app = FastAPI(
@@ -37,7 +39,7 @@ def create_application(
     app.add_exception_handler(GatewayError, _on_error)
     # Without it Starlette would answer what nobody declared in its own plain text.
     app.add_exception_handler(Exception, _on_error)
-    return Gate(app, trust, denials, count)
+    return Gate(app, trust, denials, count, direct)
 
 
 async def _on_error(request: Request, error: Exception) -> Response:

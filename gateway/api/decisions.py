@@ -1,7 +1,6 @@
 """POST /v1/decisions and POST /v1/ledger: what collectors say and are told."""
 
 import time
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
@@ -10,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.api.bodies import BodyLimits, read_json_body
-from gateway.api.gate import Caller
+from gateway.api.gate import Caller, Handler
 from gateway.api.metrics import Metrics
 from gateway.api.problems import ProblemError
 from gateway.decisions.ledger import LedgerService
@@ -22,8 +21,6 @@ from gateway.wire.verdicts import DecisionAnswer
 
 UNLISTED_TIER = "unlisted"  # no collector registry yet: every collector has the tier of a stranger
 MAX_IN_FLIGHT = 256
-
-Handler = Callable[[Request], Awaitable[Response]]
 
 
 def sender_of(subject: Subject) -> Sender:

@@ -17,6 +17,7 @@ from gateway.api.health import Check, health_router
 from gateway.api.metrics import Metrics
 from gateway.decisions.ledger import LedgerHead, LedgerService
 from gateway.errors import IdentityError, InputError
+from gateway.identity.roles import DECISIONS, LEDGER
 from gateway.identity.spiffe import parse_subject
 from gateway.identity.subject import Role, Subject
 from gateway.identity.trust import TrustStore
@@ -96,12 +97,11 @@ class Service:
         limits = limits or BodyLimits()
         denials = DenialRecorder(self.desk.log, self.desk.clock, ACTOR)
         ledger = LedgerService(self.desk.log, MemoryHeads())
+        decide = decision_handler(self.desk.service, limits, self.metrics)
+        report = ledger_handler(ledger, limits)
         self.app: ASGIApp = create_application(
             {
-                "decisions": decisions_router(
-                    decision_handler(self.desk.service, limits, self.metrics),
-                    ledger_handler(ledger, limits),
-                ),
+                "decisions": decisions_router(decide, report),
                 "evidence": evidence_router(self.evidence, lambda: self.desk.policy),
                 "health": health_router(self.checks, self.metrics),
             },
@@ -109,6 +109,7 @@ class Service:
             denials,
             self.metrics.count_request,
             "0",
+            {DECISIONS: decide, LEDGER: report},
         )
 
     def call(
