@@ -26,7 +26,13 @@ from gateway.audit.port import Draft
 from gateway.audit.sql_log import SqlLog
 from gateway.bundles.acceptance import accept
 from gateway.candidate import read_candidate
-from gateway.changes.activation import Candidate, Justification, activate, active_policy
+from gateway.changes.activation import (
+    Activation,
+    Candidate,
+    Justification,
+    activate,
+    active_policy,
+)
 from gateway.clock import Clock
 from gateway.configuration import GatewayConfig, database_url
 from gateway.decisions.ledger import LedgerService
@@ -39,7 +45,7 @@ from gateway.identity.roles import DECISIONS, LEDGER
 from gateway.identity.spiffe import subject_of_certificate
 from gateway.identity.trust import TrustStore
 from gateway.sealed.age import AgeKeyService
-from gateway.storage.activations_store import Activation, SqlActivations
+from gateway.storage.activations_store import SqlActivations
 from gateway.storage.engine import open_database
 from gateway.storage.ledger_heads_store import SqlLedgerHeads
 from gateway.storage.schema import migrate

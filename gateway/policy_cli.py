@@ -13,12 +13,11 @@ from gateway.app import open_log
 from gateway.bundles.acceptance import accept
 from gateway.bundles.folder import read_bundle
 from gateway.candidate import floor_verifiers, read_candidate
-from gateway.changes.activation import Justification, activate, verify_successor
+from gateway.changes.activation import Activation, Justification, activate, verify_successor
 from gateway.clock import SystemClock
 from gateway.configuration import GatewayConfig, load_configuration
 from gateway.decisions.floor import floor_text, parse_floor, parse_rows
 from gateway.errors import ConfigError
-from gateway.storage.activations_store import Activation
 from gateway.transparency.notes import Signer, sign_note
 from gateway.wire.documents import load_yaml
 

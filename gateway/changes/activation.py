@@ -19,11 +19,22 @@ from gateway.decisions.proposals import ProposalReader
 from gateway.decisions.windows import parse_windows
 from gateway.engine.port import Engine
 from gateway.errors import BundleError
-from gateway.storage.activations_store import Activation
 from gateway.wire.classes import EXECUTABLE_PATH, IDENTITY_SOURCE, NAME_ATTRIBUTES, ClassDeclaration
 from gateway.wire.verdicts import PolicyRef
 
 _DAY_US = 86_400_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Activation:
+    """One activation. `number` is the sequence number of its entry, so it is never used twice."""
+
+    number: int
+    bundle: str
+    revision: str
+    version: int
+    floor: str
+    activated_us: int
 
 
 class Activations(Protocol):

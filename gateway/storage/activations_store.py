@@ -1,24 +1,11 @@
 """Which bundle and floor are in force: one row per activation, the same for every worker."""
 
-from dataclasses import dataclass
-
 from sqlalchemy import select
 
+from gateway.changes.activation import Activation
 from gateway.clock import format_time, parse_time
 from gateway.storage.engine import Engine, read_transaction, write_transaction
 from gateway.storage.tables import activations, bundles
-
-
-@dataclass(frozen=True, slots=True)
-class Activation:
-    """One activation. `number` is the sequence number of its entry, so it is never used twice."""
-
-    number: int
-    bundle: str
-    revision: str
-    version: int
-    floor: str
-    activated_us: int
 
 
 class SqlActivations:

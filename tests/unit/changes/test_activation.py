@@ -6,6 +6,7 @@ import pytest
 from gateway.audit.port import Draft
 from gateway.bundles.folder import Bundle
 from gateway.changes.activation import (
+    Activation,
     Candidate,
     Justification,
     activate,
@@ -16,7 +17,6 @@ from gateway.changes.activation import (
 from gateway.clock import ManualClock
 from gateway.decisions.floor import Floor, FloorFile, parse_rows
 from gateway.errors import BundleError, LogUnavailableError
-from gateway.storage.activations_store import Activation
 from gateway.wire.classes import ClassDeclaration
 from tests.fakes.decisions import DAY_US, DECLARATION
 from tests.fakes.engine import FakeEngine
