@@ -358,10 +358,12 @@ def test_senders_of_other_regions_share_no_verdict() -> None:
     asyncio.run(run())
 
 
-@pytest.mark.parametrize("characters", [100, 2048])
+@pytest.mark.parametrize("characters", [1, 100, 2048])
 def test_a_thousand_classes_with_long_reasons_fit_into_entries(characters: int) -> None:
     async def run() -> None:
-        reason = Reason("C" * 256, "r" * 256, "hard", "\N{SNOWMAN}" * characters, "m" * characters)
+        reason = Reason(
+            "C" * min(characters, 256), "r", "hard", "\N{SNOWMAN}" * characters, "m" * characters
+        )
         verdict = RuleVerdict("protect", "keep", 1000, (reason, reason))
         engine = FakeEngine(decide=lambda process_class: verdict)
         desk = make_desk(make_policy(engine))
@@ -431,5 +433,28 @@ def test_the_body_is_read_by_the_policy_that_decides() -> None:
         [payload] = desk.log.payloads.values()
         assert b'"process.executable.name":"a"' in payload.plaintext
         assert b'"action":"keep"' in payload.plaintext
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        proposal("b"),
+        proposal("a", "keep"),
+        proposal("a", "sample", sample_rate=0.5),
+        proposal("a", score=0.3),
+        proposal("a", profile="p"),
+    ],
+)
+def test_a_warm_class_answers_for_no_other(other: dict[str, Any]) -> None:
+    async def run() -> None:
+        engine = FakeEngine()
+        desk = make_desk(make_policy(engine))
+        await desk.ask(proposal("a", score=0.1))
+        await desk.ask({"score": 0.1, **other})
+        assert len(engine.asked) == 2
+        await desk.ask(proposal("a", score=0.2))  # the same bucket
+        assert len(engine.asked) == 2
 
     asyncio.run(run())
