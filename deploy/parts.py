@@ -47,7 +47,8 @@ class PartError(Exception):
 @dataclass(frozen=True)
 class Part:
     """One program built from a Go module. `checksum` is the module's `h1:` sum as in go.sum;
-    `package` lies inside the module; `version_args` make the program print `version_pattern`."""
+    `package` lies inside the module; `version_args` make the program print `version_pattern`;
+    `version_variable` is what the linker sets where a build in the module's own folder has none."""
 
     name: str
     version: str
@@ -56,6 +57,7 @@ class Part:
     package: str
     version_args: tuple[str, ...]
     version_pattern: str
+    version_variable: str = ""
 
 
 PARTS = (
@@ -67,6 +69,37 @@ PARTS = (
         package=".",
         version_args=("version",),
         version_pattern=r"^Version: 1\.22\.2$",
+    ),
+    # Built inside its own module, since `go install` of another's refuses what its go.mod replaces.
+    Part(
+        name="regal",
+        version="0.42.0",
+        module="github.com/open-policy-agent/regal",
+        checksum="h1:G05bY17Cw8+eiv9ntODgEVSKqueNyEabUzwngoZLWvw=",
+        package=".",
+        version_args=("version",),
+        version_pattern=r"^Version: +0\.42\.0$",
+        version_variable="github.com/open-policy-agent/regal/pkg/version.Version=0.42.0",
+    ),
+    Part(
+        name="age",
+        version="1.3.2",
+        module="filippo.io/age",
+        checksum="h1:r6RSZLFSMm6rzKepZ7ZAYkKCu14f3/Me8c7uKYh7C8c=",
+        package="./cmd/age",
+        version_args=("--version",),
+        version_pattern=r"^v1\.3\.2$",
+        version_variable="main.Version=v1.3.2",
+    ),
+    Part(
+        name="age-keygen",
+        version="1.3.2",
+        module="filippo.io/age",
+        checksum="h1:r6RSZLFSMm6rzKepZ7ZAYkKCu14f3/Me8c7uKYh7C8c=",
+        package="./cmd/age-keygen",
+        version_args=("--version",),
+        version_pattern=r"^v1\.3\.2$",
+        version_variable="main.Version=v1.3.2",
     ),
 )
 
@@ -136,10 +169,11 @@ def build(part: Part, binary: Path) -> None:
     go = find_go() or install_go()
     say(f"Fetching {part.module} {part.version}.")
     source = fetch_module(part, go)
-    say(f"Building {part.name} {part.version} with {go}; about two minutes, only this once.")
+    say(f"Building {part.name} {part.version} with {go}; up to two minutes, only this once.")
     with tempfile.TemporaryDirectory(dir=binary.parent, prefix=".build-") as folder:
         fresh = Path(folder) / part.name
-        command = [go, "build", "-mod=readonly", "-ldflags", "-s -w", "-o", fresh, part.package]
+        flags = "-s -w" + (f" -X {part.version_variable}" if part.version_variable else "")
+        command = [go, "build", "-mod=readonly", "-ldflags", flags, "-o", fresh, part.package]
         run_go(part, [str(word) for word in command], source)
         if not is_sound(part, fresh):
             raise PartError(
