@@ -1,8 +1,10 @@
 """The gate before every route: who calls, may they, and what becomes of errors."""
 
 import secrets
+import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 
 import structlog
@@ -70,8 +72,12 @@ class Gate:
         except GatewayError as error:
             await self._fail(scope, receive, answer, error, request_id)
         except Exception as error:  # noqa: BLE001 - the last line: nothing leaves as a traceback
-            _log.error("internal error", request_id=request_id, kind=type(error).__name__)
-            _log.debug("internal error", request_id=request_id, exc_info=True)
+            _log.error(
+                "internal error",
+                request_id=request_id,
+                kind=type(error).__name__,
+                place=_place_of(error),
+            )
             await self._fail(scope, receive, answer, error, request_id)
         finally:
             self._count(path, answer.status)
@@ -140,3 +146,9 @@ class _Answer:
             self.status = message["status"]
             message["headers"] = [*message["headers"], (b"x-request-id", self._request_id)]
         await self._send(message)
+
+
+def _place_of(error: Exception) -> str:
+    """Where it was raised, and nothing else: texts and local variables may hold a class (P7)."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "unknown"

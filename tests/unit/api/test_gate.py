@@ -219,12 +219,20 @@ def test_when_the_log_cannot_be_written_a_denied_caller_gets_503_and_no_route() 
     assert_problem(service.call("GET", "/healthz", None), "log-unavailable")
 
 
-def test_an_internal_error_is_a_problem_without_its_text() -> None:
+def test_an_internal_error_is_a_problem_without_its_text(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     service = Service()
     service.evidence.fault = RuntimeError("secret-token-123")
     response = service.call("GET", "/v1/checkpoint")
     assert "secret-token-123" not in response.text
     assert_problem(response, "internal")
+    # Nor in the log, not even as a local variable of a frame (P7); the place is what helps.
+    logged = "".join(capsys.readouterr())
+    assert "secret-token-123" not in logged
+    assert all(
+        word in logged for word in ("RuntimeError", "api.py:", response.json()["request_id"])
+    )
 
 
 def test_requests_are_counted_by_known_paths_only() -> None:
