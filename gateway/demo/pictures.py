@@ -34,7 +34,7 @@ def print_classes(console: Console, cycle: Mapping[str, Any]) -> None:
     console.print("Duties that travel with what is kept:")
     for row in mine:
         if row["kept"]:
-            duties = ", ".join(_duty(obligation) for obligation in row["obligations"])
+            duties = "; ".join(row["obligations"])
             console.print(f"  {escape(row['names'][0])}: [dim]{escape(duties)}[/]")
     console.print()
 
@@ -90,14 +90,3 @@ def _cells(row: Mapping[str, Any]) -> list[str]:
         str(row["kept"]),
         str(row["dropped"] + row["sampled_out"]),
     ]
-
-
-def _duty(obligation: str) -> str:
-    """`retain_days at_least=365 at_hand=90` as `retain ≥365 d`."""
-    kind, _, rest = obligation.partition(" ")
-    if kind == "retain_days":
-        numbers = dict(pair.partition("=")[::2] for pair in rest.split())
-        if "at_least" in numbers:
-            return f"retain ≥{numbers['at_least']} d"
-        return f"retain ≤{numbers.get('at_most', '?')} d"
-    return kind.replace("_", " ")
