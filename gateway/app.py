@@ -33,6 +33,7 @@ from gateway.changes.activation import (
     activate,
     active_policy,
 )
+from gateway.changes.standing import StandingPolicy
 from gateway.clock import Clock
 from gateway.configuration import GatewayConfig, database_url
 from gateway.decisions.ledger import LedgerService
@@ -110,7 +111,10 @@ async def run_gateway(config: GatewayConfig, path: Path, clock: Clock) -> AsyncI
         opened.log.verify_in_background()
         await _mark(opened, "gateway.started", {"instance": instance, "version": VERSION})
         stack.push_async_callback(_stopped, opened, instance)
-        yield Gateway(_application(config, clock, trust, opened, policy), policy, opened.log)
+        standing = StandingPolicy(policy, opened.activations)
+        watch = asyncio.create_task(standing.watch(), name="standing-policy")
+        stack.callback(watch.cancel)
+        yield Gateway(_application(config, clock, trust, opened, standing), policy, opened.log)
 
 
 async def _require_activation(
@@ -149,18 +153,18 @@ def known_keys(config: GatewayConfig) -> list[dict[str, canonical.Value]]:
 
 
 def _application(
-    config: GatewayConfig, clock: Clock, trust: TrustStore, opened: OpenLog, policy: ActivePolicy
+    config: GatewayConfig, clock: Clock, trust: TrustStore, opened: OpenLog, policy: StandingPolicy
 ) -> ASGIApp:
     metrics = Metrics()
-    metrics.activation.set(policy.ref.activation)
+    metrics.activation.set(policy().ref.activation)
     limits = BodyLimits(config.limits.body_bytes, config.limits.body_timeout_seconds)
-    service = DecisionService(lambda: policy, opened.log, clock, opened.actor, metrics.observe)
+    service = DecisionService(policy, opened.log, clock, opened.actor, metrics.observe)
     ledger = LedgerService(opened.log, opened.heads)
     decide = decision_handler(service, limits, metrics)
     report = ledger_handler(ledger, limits)
     routers = {
         "decisions": decisions_router(decide, report),
-        "evidence": evidence_router(opened.log, lambda: policy),
+        "evidence": evidence_router(opened.log, policy),
         "health": health_router(_checks(clock, trust, opened, policy), metrics),
     }
     denials = DenialRecorder(opened.log, clock, opened.actor)
@@ -170,7 +174,7 @@ def _application(
 
 
 def _checks(
-    clock: Clock, trust: TrustStore, opened: OpenLog, policy: ActivePolicy
+    clock: Clock, trust: TrustStore, opened: OpenLog, policy: StandingPolicy
 ) -> dict[str, Check]:
     async def log() -> str | None:
         return opened.log.health()
@@ -179,11 +183,11 @@ def _checks(
         return opened.keys.health() or trust.health()
 
     async def bundle() -> str | None:
-        if clock.now_us() < policy.expires_us:
-            return None
-        return f"bundle {policy.ref.revision} is past its maximum age; activate a newer one"
+        if policy.problem is not None or clock.now_us() < policy().expires_us:
+            return policy.problem
+        return f"bundle {policy().ref.revision} is past its maximum age; activate a newer one"
 
-    return {"engine": policy.engine.health, "log": log, "keys": keys, "bundle": bundle}
+    return {"engine": policy().engine.health, "log": log, "keys": keys, "bundle": bundle}
 
 
 async def _mark(opened: OpenLog, kind: str, body: dict[str, canonical.Value]) -> None:
