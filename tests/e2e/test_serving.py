@@ -52,7 +52,7 @@ def test_verdicts_are_given_and_stand_in_the_log(
     assert (protected["action"], protected["effect"]) == ("keep", "overridden")
     entries = {entry.seq: entry for entry in gateway.entries()}
     for named in body["entries"]:
-        assert entries[named["index"]].leaf_hash.hex() == named["leaf_hash"]
+        assert gateway.leaves()[named["index"]].hex() == named["leaf_hash"]
         assert entries[named["index"]].type == "decisions"
 
 
@@ -172,10 +172,13 @@ def _assert_refused(gateway: LiveGateway, context: ssl.SSLContext) -> None:
     """In TLS 1.3 the server's refusal of a client comes with the first reading."""
     address = ("127.0.0.1", gateway.workplace.port)
     received = b""
-    with socket.create_connection(address, timeout=30) as raw, contextlib.suppress(OSError):
-        with context.wrap_socket(raw, server_hostname="127.0.0.1") as secured:
-            secured.sendall(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
-            received = secured.recv(100)
+    with (
+        contextlib.suppress(OSError),
+        socket.create_connection(address, timeout=30) as raw,
+        context.wrap_socket(raw, server_hostname="127.0.0.1") as secured,
+    ):
+        secured.sendall(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
+        received = secured.recv(100)
     assert received == b""
 
 
@@ -183,5 +186,5 @@ def test_refusal_of_handshakes_is_told_from_an_answer(gateway: LiveGateway) -> N
     """The three tests of refused handshakes can fail."""
     certificate, key = gateway.workplace.subject(OPERATOR_URI)
     context = client_context(certificate, key, gateway.workplace.folder / "keys" / "ca.pem")
-    with pytest.raises(AssertionError, match="HTTP/1.1 200"):
+    with pytest.raises(AssertionError, match="HTTP/1"):
         _assert_refused(gateway, context)

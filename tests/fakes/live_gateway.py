@@ -18,7 +18,7 @@ from gateway.demo.workplace import OPERATOR, REGION, TRUST_DOMAIN, Workplace, ma
 from gateway.identity.authority import issue
 from gateway.identity.tls import client_context
 from gateway.transparency.checkpoint import Checkpoint, open_checkpoint
-from gateway.transparency.entry import Entry, parse_entry
+from gateway.transparency.entry import Entry, leaf_hash, parse_entry
 from gateway.transparency.notes import Verifier
 from gateway.transparency.sqlite_source import SqliteSource
 
@@ -150,6 +150,16 @@ class LiveGateway:
         with SqliteSource(self.workplace.database) as source:
             rows = [row for batch in source.entries() for row in batch]
         return [parse_entry(data) for _, data, _ in rows if isinstance(data, bytes)]
+
+    def leaves(self) -> dict[int, bytes]:
+        """The leaf hashes of the entries' bytes, by index."""
+        with SqliteSource(self.workplace.database) as source:
+            rows = [row for batch in source.entries() for row in batch]
+        return {
+            seq: leaf_hash(data)
+            for seq, data, _ in rows
+            if isinstance(seq, int) and isinstance(data, bytes)
+        }
 
     def checkpoint(self, client: httpx.Client) -> Checkpoint:
         """The newest checkpoint, opened with the log's key."""
