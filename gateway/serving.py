@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import socket
 import ssl
 import sys
 from collections.abc import Callable, Iterator
@@ -12,7 +13,8 @@ import uvicorn
 
 from gateway.app import run_gateway
 from gateway.clock import SystemClock
-from gateway.configuration import GatewayConfig
+from gateway.configuration import GatewayConfig, Listen
+from gateway.errors import ConfigError
 from gateway.identity.tls import server_context
 from gateway.identity.uvicorn_tls import TlsHttpProtocol
 
@@ -30,9 +32,39 @@ def serve(config: GatewayConfig, path: Path, announce: Callable[[str], None]) ->
     uvloop.run(_serve(config, path, context, announce))
 
 
-class _Server(uvicorn.Server):
-    """uvicorn raises the signal again after it has stopped, which would skip our own closing."""
+def reserve_address(listen: Listen) -> socket.socket:
+    """A socket bound to the address, on which nobody is answered yet; raises ConfigError."""
+    try:
+        found = socket.getaddrinfo(listen.host, listen.port, type=socket.SOCK_STREAM)
+        family, kind, protocol, _, address = found[0]
+        reserved = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise ConfigError(f"at listen.host: {listen.host}: {error.strerror}") from None
+    try:
+        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        reserved.bind(address)
+    except OSError as error:
+        reserved.close()
+        raise ConfigError(
+            f"at listen: {listen.host}:{listen.port} cannot be listened on ({error.strerror}); "
+            "free it or name another port"
+        ) from None
+    return reserved
 
+
+class _Server(uvicorn.Server):
+    """Announces when it listens, not before."""
+
+    def __init__(self, config: uvicorn.Config, announce: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._announce = announce
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._announce()
+
+    # uvicorn raises the signal again after it has stopped, which would skip our own closing.
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         loop = asyncio.get_running_loop()
@@ -49,26 +81,27 @@ class _Server(uvicorn.Server):
 async def _serve(
     config: GatewayConfig, path: Path, context: ssl.SSLContext, announce: Callable[[str], None]
 ) -> None:
-    async with run_gateway(config, path, SystemClock()) as gateway:
-        server = _Server(
-            uvicorn.Config(
-                gateway.asgi,
-                host=config.listen.host,
-                port=config.listen.port,
-                http=TlsHttpProtocol,
-                ws="none",
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                proxy_headers=False,
-                timeout_keep_alive=75,
-                timeout_graceful_shutdown=GRACE_SECONDS,
-                ssl_context_factory=lambda _config, _default: context,
+    with reserve_address(config.listen) as reserved:
+        async with run_gateway(config, path, SystemClock()) as gateway:
+            policy = gateway.policy.ref
+            place = f"https://{config.listen.host}:{reserved.getsockname()[1]}"
+            server = _Server(
+                uvicorn.Config(
+                    gateway.asgi,
+                    http=TlsHttpProtocol,
+                    ws="none",
+                    lifespan="off",
+                    log_config=None,
+                    access_log=False,
+                    server_header=False,
+                    proxy_headers=False,
+                    timeout_keep_alive=75,
+                    timeout_graceful_shutdown=GRACE_SECONDS,
+                    ssl_context_factory=lambda _config, _default: context,
+                ),
+                lambda: announce(
+                    f"listening on {place} "
+                    f"(policy {policy.revision}, activation {policy.activation})"
+                ),
             )
-        )
-        announce(
-            f"listening on https://{config.listen.host}:{config.listen.port} "
-            f"(policy {gateway.policy.ref.revision}, activation {gateway.policy.ref.activation})"
-        )
-        await server.serve()
+            await server.serve(sockets=[reserved])
