@@ -102,6 +102,9 @@ def find_mismatches(before: LedgerHead | None, report: LedgerReport) -> list[tup
             for name in _CUMULATIVE
             if getattr(report.counters, name) < getattr(before.counters, name)
         ]
+        lost = report.counters.lost
+        if any(lost.get(reason, 0) < count for reason, count in before.counters.lost.items()):
+            fell.append("lost")  # without the reason's name: it is the collector's text
         if fell:
             found.append(("counter-fell", f"fell since report {before.report}: {', '.join(fell)}"))
     for name in ("dropped", "sampled_out"):

@@ -101,6 +101,17 @@ def test_waiting_may_fall_and_lost_counts() -> None:
     assert books.send(report(2, waiting=0, exported=6, lost={"crash": 1})).mismatches == ()
 
 
+def test_lost_points_cannot_be_unlost() -> None:
+    books = Books()
+    books.send(report(1, exported=0, lost={"crash": 7}))
+    unlost = books.send(report(2, exported=7, lost={"crash": 0}))
+    assert unlost.mismatches == ("counter-fell",)
+    gone = books.send(report(3, exported=7, lost={}))
+    assert gone.mismatches == ()
+    [told] = books.log.bodies("ledger.mismatch")
+    assert "lost" in told["detail"]
+
+
 def test_collectors_and_boot_epochs_are_counted_apart() -> None:
     books = Books()
     books.send(report(1))
