@@ -229,7 +229,10 @@ class SupervisedOpa:
 
     @property
     def version(self) -> EngineVersion:
-        """As the running OPA says; raises EngineError before `start`."""
+        """As the running OPA says (it may be another after a restart), while it is down as the last
+        one did; raises EngineError before `start`."""
+        if self._supervisor.engine is not None:
+            self._version = self._supervisor.engine.version
         if self._version is None:
             raise EngineError("the engine has not been started")
         return self._version
@@ -237,8 +240,7 @@ class SupervisedOpa:
     async def start(self) -> None:
         """Returns when OPA answers with the bundle's revision; raises EngineError."""
         await self._supervisor.start()
-        if self._supervisor.engine is not None:
-            self._version = self._supervisor.engine.version
+        _ = self.version  # what the first one said, should it go down before anybody asks
 
     async def evaluate(
         self, sender: Sender, windows: Sequence[str], classes: Sequence[ProcessClass]
