@@ -18,7 +18,7 @@ def test_a_reserved_address_answers_nobody_yet() -> None:
 def test_a_taken_port_is_one_sentence_with_the_mend() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        with pytest.raises(ConfigError, match=rf"127\.0\.0\.1:{port} cannot be listened on .*another"):
+        with pytest.raises(ConfigError, match=rf":{port} cannot be listened on .*another port"):
             reserve_address(Listen(port=port))
 
 
