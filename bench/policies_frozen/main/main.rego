@@ -32,7 +32,10 @@ _found := {position: found |
 }
 
 # What every proposal of this sender must meet.
-_duties := {duty | some duty in data.rules[_][_].duties}
+_duties := {duty |
+	duties := data.rules[_][_].duties
+	some duty in duties
+}
 
 # A function of the findings alone: OPA remembers its answers, and a batch has few distinct ones.
 _summary(found) := {

@@ -1,17 +1,16 @@
 package main.main_test
 
 import data.lib.fixtures_test as fixtures
-import data.main
 
 _changed(name, change) := object.union(fixtures.named(name), change)
 
 _only(proposal) := verdict if {
-	[verdict] := main.verdicts with input as fixtures.asked([proposal])
+	[verdict] := data.main.verdicts with input as fixtures.asked([proposal])
 }
 
 _in_trading_hours(proposal) := verdict if {
 	asked := object.union(fixtures.asked([proposal]), {"context": {"time": {"windows": ["trading-hours"]}}})
-	[verdict] := main.verdicts with input as asked
+	[verdict] := data.main.verdicts with input as asked
 }
 
 test_a_permit_repeats_what_was_proposed if {
@@ -73,7 +72,7 @@ test_advice_permits if {
 
 test_duties_are_attached_to_permits if {
 	subject := object.union(fixtures.sender, {"region": "eu-west-1"})
-	[verdict] := main.verdicts with input as fixtures.asked_from(subject, [fixtures.named("log-shipper")])
+	[verdict] := data.main.verdicts with input as fixtures.asked_from(subject, [fixtures.named("log-shipper")])
 	verdict.decision == "permit"
 	[duty.type | some duty in verdict.obligations] == ["allowed_regions", "mask", "retain_days"]
 	verdict.obligations[2] == {"type": "retain_days", "at_most": 30}
@@ -81,7 +80,7 @@ test_duties_are_attached_to_permits if {
 
 test_evidence_wins_over_privacy_and_says_so if {
 	subject := object.union(fixtures.sender, {"region": "eu-west-1"})
-	[verdict] := main.verdicts with input as fixtures.asked_from(subject, [fixtures.named("payment-gateway-eu")])
+	[verdict] := data.main.verdicts with input as fixtures.asked_from(subject, [fixtures.named("payment-gateway-eu")])
 	some duty in verdict.obligations
 	duty == {"type": "retain_days", "at_least": 365, "at_hand": 90}
 	verdict.reasons[count(verdict.reasons) - 1].control == "BASELINE/retention-conflict"
@@ -90,15 +89,15 @@ test_evidence_wins_over_privacy_and_says_so if {
 test_permits_live_as_long_as_the_tier_allows if {
 	every tier, seconds in {"edge": 86400, "regional": 3600, "central": 300, "unlisted": 300} {
 		subject := object.union(fixtures.sender, {"tier": tier})
-		permitted := main.verdicts with input as fixtures.asked_from(subject, [fixtures.named("log-shipper")])
+		permitted := data.main.verdicts with input as fixtures.asked_from(subject, [fixtures.named("log-shipper")])
 		permitted[0].ttl_seconds == seconds
-		protected := main.verdicts with input as fixtures.asked_from(subject, [fixtures.named("plc-controller")])
+		protected := data.main.verdicts with input as fixtures.asked_from(subject, [fixtures.named("plc-controller")])
 		protected[0].ttl_seconds == 300
 	}
 }
 
 test_senders_that_are_unknown_drop_nothing if {
-	[verdict] := main.verdicts with input as fixtures.asked_from({}, [fixtures.named("log-shipper")])
+	[verdict] := data.main.verdicts with input as fixtures.asked_from({}, [fixtures.named("log-shipper")])
 	verdict.action == "keep"
 }
 
@@ -113,7 +112,7 @@ test_odd_proposals_are_kept_and_spoil_nothing if {
 		"text",
 		null,
 	]
-	verdicts := main.verdicts with input as fixtures.asked(array.concat(odd, [fixtures.named("log-shipper")]))
+	verdicts := data.main.verdicts with input as fixtures.asked(array.concat(odd, [fixtures.named("log-shipper")]))
 	{verdict.ref: verdict.action | some verdict in verdicts} == {
 		"0": "drop",
 		"1": "keep",
@@ -128,16 +127,16 @@ test_odd_proposals_are_kept_and_spoil_nothing if {
 test_a_batch_equals_its_singles if {
 	names := ["log-shipper", "payment-gateway-eu", "patient-data-service", "java", "game-server-1", "x.plc-controller"]
 	proposals := [_changed(name, {"ref": name}) | some name in names]
-	batch := main.verdicts with input as fixtures.asked(proposals)
+	batch := data.main.verdicts with input as fixtures.asked(proposals)
 	batch == [verdict |
 		some proposal in proposals
-		[verdict] := main.verdicts with input as fixtures.asked([proposal])
+		[verdict] := data.main.verdicts with input as fixtures.asked([proposal])
 	]
 }
 
 test_every_control_is_known if {
 	known := {control.id | some control in data.data.controls.controls}
-	named := {control | walk(data.data, [_, value]); control := value.control}
+	named := {value.control | walk(data.data, [_, value])}
 	count(named - known) == 0
 }
 
@@ -145,10 +144,10 @@ test_every_control_is_known if {
 test_a_sample_suffices_for_soft_findings_alone if {
 	sample := {"action": "sample", "sample_permille": 10}
 	soft := {"protecting": {"soft"}, "least_permille": 500, "obligations": []}
-	main._sampling_suffices(soft, sample)
-	not main._sampling_suffices(soft, {"action": "drop", "sample_permille": 0})
-	not main._sampling_suffices(object.union(soft, {"protecting": {"soft", "hard"}}), sample)
-	not main._sampling_suffices(object.union(soft, {"protecting": {"stern"}}), sample)
-	not main._sampling_suffices(object.union(soft, {"least_permille": 1000}), sample)
-	not main._sampling_suffices(object.union(soft, {"obligations": [{"type": "no_sampling"}]}), sample)
+	data.main._sampling_suffices(soft, sample)
+	not data.main._sampling_suffices(soft, {"action": "drop", "sample_permille": 0})
+	not data.main._sampling_suffices(object.union(soft, {"protecting": {"soft", "hard"}}), sample)
+	not data.main._sampling_suffices(object.union(soft, {"protecting": {"stern"}}), sample)
+	not data.main._sampling_suffices(object.union(soft, {"least_permille": 1000}), sample)
+	not data.main._sampling_suffices(object.union(soft, {"obligations": [{"type": "no_sampling"}]}), sample)
 }

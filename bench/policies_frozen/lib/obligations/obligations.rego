@@ -23,7 +23,7 @@ conflict(duties) if {
 	at_least > min({duty.at_most | some duty in duties; duty.type == "retain_days"})
 }
 
-_merged(kind, duties) := {_retention(duties)} if kind == "retain_days"
+_merged("retain_days", duties) := {_retention(duties)}
 
 _merged(kind, duties) := {{"type": kind, "regions": regions}} if {
 	kind == "allowed_regions"

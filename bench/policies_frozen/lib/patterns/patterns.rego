@@ -78,7 +78,8 @@ _sieved(any_of, candidates) := {name |
 # Every list of rows with patterns, whichever table it stands in.
 _all_rows := [row |
 	some list in ["never_filter", "services"]
-	some row in data.data[_][list]
+	some table in data.data
+	some row in table[list]
 ]
 
 _suspects := _sieved(any_of_rows(_all_rows), names.all_names)

@@ -3,8 +3,15 @@ package rules.gdpr.critical_services_test
 import data.lib.fixtures_test as fixtures
 import data.rules.gdpr.critical_services as rule
 
+_concerned := {
+	"customer-data-processor-1": "gdpr-customer-data-processor",
+	"gdpr-audit-service": "gdpr-audit-service",
+	"data-retention-manager": "gdpr-data-retention-manager",
+	"consent-service": "gdpr-consent",
+}
+
 test_protects if {
-	every name, id in {"customer-data-processor-1": "gdpr-customer-data-processor", "gdpr-audit-service": "gdpr-audit-service", "data-retention-manager": "gdpr-data-retention-manager", "consent-service": "gdpr-consent"} {
+	every name, id in _concerned {
 		found := rule.findings[0] with input as fixtures.asked([fixtures.named(name)])
 		fixtures.ids(found) == {id}
 		{finding.reason.level | some finding in found} == {"hard"}
@@ -12,7 +19,7 @@ test_protects if {
 }
 
 test_protects_whatever_the_case if {
-	every name, _ in {"customer-data-processor-1": "gdpr-customer-data-processor", "gdpr-audit-service": "gdpr-audit-service", "data-retention-manager": "gdpr-data-retention-manager", "consent-service": "gdpr-consent"} {
+	every name, _ in _concerned {
 		rule.findings[0] with input as fixtures.asked([fixtures.named(upper(name))])
 	}
 }
@@ -30,7 +37,7 @@ test_leaves_others_alone if {
 }
 
 test_names_the_rule_of_its_path if {
-	some name, _ in {"customer-data-processor-1": "gdpr-customer-data-processor", "gdpr-audit-service": "gdpr-audit-service", "data-retention-manager": "gdpr-data-retention-manager", "consent-service": "gdpr-consent"}
+	some name, _ in _concerned
 	some finding in rule.findings[0] with input as fixtures.asked([fixtures.named(name)])
 	finding.reason.rule == "rules.gdpr.critical_services"
 	finding.reason.remediation != ""

@@ -3,8 +3,14 @@ package rules.hipaa.phi_services_test
 import data.lib.fixtures_test as fixtures
 import data.rules.hipaa.phi_services as rule
 
+_concerned := {
+	"patient-data-service": "hipaa-patient-data",
+	"medical-records-api-v2": "hipaa-medical-records",
+	"prescription-processor": "hipaa-prescriptions",
+}
+
 test_protects if {
-	every name, id in {"patient-data-service": "hipaa-patient-data", "medical-records-api-v2": "hipaa-medical-records", "prescription-processor": "hipaa-prescriptions"} {
+	every name, id in _concerned {
 		found := rule.findings[0] with input as fixtures.asked([fixtures.named(name)])
 		fixtures.ids(found) == {id}
 		{finding.reason.level | some finding in found} == {"hard"}
@@ -12,7 +18,7 @@ test_protects if {
 }
 
 test_protects_whatever_the_case if {
-	every name, _ in {"patient-data-service": "hipaa-patient-data", "medical-records-api-v2": "hipaa-medical-records", "prescription-processor": "hipaa-prescriptions"} {
+	every name, _ in _concerned {
 		rule.findings[0] with input as fixtures.asked([fixtures.named(upper(name))])
 	}
 }
@@ -30,7 +36,7 @@ test_leaves_others_alone if {
 }
 
 test_names_the_rule_of_its_path if {
-	some name, _ in {"patient-data-service": "hipaa-patient-data", "medical-records-api-v2": "hipaa-medical-records", "prescription-processor": "hipaa-prescriptions"}
+	some name, _ in _concerned
 	some finding in rule.findings[0] with input as fixtures.asked([fixtures.named(name)])
 	finding.reason.rule == "rules.hipaa.phi_services"
 	finding.reason.remediation != ""
