@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -74,6 +75,14 @@ def test_bad_configuration_stops_the_start(
 def test_absent_configuration_stops_the_start(tmp_path: Path) -> None:
     done = run("gateway", "serve", "--config", str(tmp_path / "absent.yaml"))
     assert_refused(done, "absent.yaml")
+
+
+def test_taken_port_stops_the_start(gateway: LiveGateway) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", gateway.workplace.port))
+        other.listen()
+        done = run("gateway", "serve", "--config", str(gateway.workplace.gateway_yaml))
+    assert_refused(done, f"127.0.0.1:{gateway.workplace.port} cannot be listened on")
 
 
 def test_another_bundle_needs_a_version_and_a_record(gateway: LiveGateway) -> None:
