@@ -1,9 +1,11 @@
 """The console script `gateway`. Exit 0: fine, 1: what was checked fails, 2: could not check."""
 
+import logging
 import sys
 from pathlib import Path
 from typing import Annotated
 
+import structlog
 import typer
 
 from gateway.audit_cli import audit_app
@@ -63,6 +65,15 @@ def demo(
 
 def main() -> None:
     """Run the command; a declared error is one sentence and exit code 2."""
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.JSONRenderer(sort_keys=True),
+        ],
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
+    )
     try:
         app()
     except GatewayError as error:
