@@ -33,7 +33,7 @@ demo: $(VENV)/runtime.ok .parts/bin/opa  ## the whole product on this machine's 
 	@$(BIN)/gateway demo
 
 test: $(VENV)/dev.ok .parts/bin/opa  ## unit, contract, property, fault and end-to-end tests
-	@$(BIN)/python -m pytest tests --ignore=tests/interop
+	@$(BIN)/python -m pytest tests --ignore=tests/interop -n 2 --dist loadfile --durations 10
 
 faults: $(VENV)/dev.ok .parts/bin/opa  ## kill the gateway fifty times under eight clients
 	@GATEWAY_KILLS=50 $(BIN)/python -m pytest -s tests/faults/test_gateway_killed.py
