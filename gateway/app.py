@@ -5,7 +5,7 @@ import hashlib
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 
@@ -32,6 +32,7 @@ from gateway.changes.activation import (
     Justification,
     activate,
     active_policy,
+    verify_activation,
 )
 from gateway.changes.standing import StandingPolicy
 from gateway.clock import Clock
@@ -121,9 +122,11 @@ async def _require_activation(
     opened: OpenLog, candidate: Candidate, config: GatewayConfig, clock: Clock
 ) -> Activation:
     """The activation in force. A new log's first one is the configuration's own; any later change
-    must have been put in force with its record."""
+    must have been put in force with its record, whose time counts for the bundle's age."""
     newest = await asyncio.to_thread(opened.activations.newest)
-    if newest is None:
+    entry = await asyncio.to_thread(opened.activations.last_entry)
+    verify_activation(newest, entry)
+    if newest is None or entry is None:
         await asyncio.to_thread(accept, candidate.bundle, config.engine.opa)
         keys = [
             Draft("key.created", opened.actor, canonical.encode(key)) for key in known_keys(config)
@@ -137,7 +140,7 @@ async def _require_activation(
             f"(bundle {newest.revision}, activation {newest.number}); put the old files back, or "
             "run `gateway policy activate` with a justification and an approval id"
         )
-    return newest
+    return replace(newest, activated_us=entry.time_us)
 
 
 def known_keys(config: GatewayConfig) -> list[dict[str, canonical.Value]]:

@@ -1,7 +1,8 @@
 """Putting a bundle and a floor in force, with its record (P5).
 
 The entry is durable before the row that puts it in force, and the activation's number is the
-entry's sequence number: a crash between the two leaves an entry whose number is never used.
+entry's sequence number: a crash between the two leaves an entry whose number is never used. The row
+is trusted only as far as the log's last entry of its kind says the same.
 """
 
 import asyncio
@@ -18,10 +19,12 @@ from gateway.decisions.policy import ActivePolicy
 from gateway.decisions.proposals import ProposalReader
 from gateway.decisions.windows import parse_windows
 from gateway.engine.port import Engine
-from gateway.errors import BundleError
+from gateway.errors import BundleError, ConfigError
+from gateway.transparency.entry import Entry
 from gateway.wire.classes import EXECUTABLE_PATH, IDENTITY_SOURCE, NAME_ATTRIBUTES, ClassDeclaration
 from gateway.wire.verdicts import PolicyRef
 
+ACTIVATED = "bundle.activated"
 _DAY_US = 86_400_000_000
 
 
@@ -101,7 +104,7 @@ async def activate(
             }
         )
 
-    appended = await log.append([Draft("bundle.activated", actor, body), *extra])
+    appended = await log.append([Draft(ACTIVATED, actor, body), *extra])
     activation = Activation(
         number=appended[0].seq,
         bundle=bundle.hash,
@@ -112,6 +115,43 @@ async def activate(
     )
     await asyncio.to_thread(activations.add, activation, bundle.archive, candidate.floor_note)
     return activation
+
+
+def verify_activation(row: Activation | None, entry: Entry | None) -> None:
+    """Raises ConfigError unless the newest row is what the log's last `bundle.activated` entry put
+    in force; both are None on a new log. `activated_us` is not compared: the entry's time counts.
+
+    An entry without its row is a crash between the two, or a row that was deleted. Nothing tells
+    them apart for certain, so neither is served.
+    """
+    problem = _difference(row, entry)
+    if problem is None:
+        return
+    stored = "no activation is stored" if row is None else f"activation {row.number} is stored"
+    raise ConfigError(
+        f"{stored}, but {problem}; check the database, then run `gateway policy activate` with a "
+        "justification again, which records a new activation"
+    )
+
+
+def _difference(row: Activation | None, entry: Entry | None) -> str | None:
+    if entry is None:
+        return None if row is None else "the log has no entry for it"
+    if entry.type != ACTIVATED:
+        return f"the log's entry {entry.seq} is a {entry.type}"
+    if row is None or row.number < entry.seq:
+        return f"the log's entry {entry.seq} activated another, whose row is missing"
+    if row.number > entry.seq:
+        return f"the log's last entry of an activation is {entry.seq}"
+    recorded: dict[str, canonical.Value] = {
+        "activation": row.number,
+        "bundle": row.bundle,
+        "floor": row.floor,
+        "revision": row.revision,
+        "version": row.version,
+    }
+    other = [name for name, value in recorded.items() if entry.body.get(name) != value]
+    return f"the log's entry has another {', '.join(other)}" if other else None
 
 
 def verify_declaration(declaration: ClassDeclaration) -> None:

@@ -3,8 +3,10 @@
 import json
 import shutil
 import socket
+import sqlite3
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -135,6 +137,22 @@ def test_floor_that_loses_a_row_is_refused(gateway: LiveGateway) -> None:
     finally:
         (folder / "floor.note").write_bytes(before)
     assert _activations(gateway) == count
+
+
+def test_a_changed_activation_row_is_seen_and_mended_by_activating(gateway: LiveGateway) -> None:
+    settings = gateway.workplace.gateway_yaml
+    database = gateway.workplace.database
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("DELETE FROM activations")
+    for _ in range(2):  # a refused start leaves nothing that would let the next one pass
+        done = run("gateway", "serve", "--config", str(settings))
+        assert_refused(done, "run `gateway policy activate`")
+    done = activate(settings)
+    assert done.returncode == 0, done.stderr
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("UPDATE activations SET activated_at = '2020-01-01T00:00:00.000000Z'")
+    gateway.start()  # ready: the bundle's age is that of the entry
+    assert gateway.stop() == 0
 
 
 def activate(settings: Path, *why: str) -> subprocess.CompletedProcess[str]:

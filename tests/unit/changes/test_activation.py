@@ -3,6 +3,7 @@ from dataclasses import replace
 
 import pytest
 
+from gateway import canonical
 from gateway.audit.port import Draft
 from gateway.bundles.folder import Bundle
 from gateway.changes.activation import (
@@ -11,12 +12,14 @@ from gateway.changes.activation import (
     Justification,
     activate,
     active_policy,
+    verify_activation,
     verify_declaration,
     verify_successor,
 )
 from gateway.clock import ManualClock
 from gateway.decisions.floor import Floor, FloorFile, parse_rows
-from gateway.errors import BundleError, LogUnavailableError
+from gateway.errors import BundleError, ConfigError, LogUnavailableError
+from gateway.transparency.entry import Entry
 from gateway.wire.classes import ClassDeclaration
 from tests.fakes.decisions import DAY_US, DECLARATION
 from tests.fakes.engine import FakeEngine
@@ -151,3 +154,43 @@ def test_the_policy_in_force_expires_with_the_bundle_s_age() -> None:
     assert policy.max_age_seconds == 90 * 86_400
     assert policy.ref.activation == 3
     assert policy.schedule.windows[0].name == "w"
+
+
+def recorded(row: Activation, **changed: canonical.Value) -> Entry:
+    """The entry that put the row in force; `changed` are members of its body."""
+    body: dict[str, canonical.Value] = {
+        "activation": row.number,
+        "bundle": row.bundle,
+        "floor": row.floor,
+        "revision": row.revision,
+        "version": row.version,
+    }
+    return Entry("o", row.number, b"", 5, "bundle.activated", ACTOR, {**body, **changed})
+
+
+def test_a_row_that_its_entry_bears_out_is_accepted_and_so_is_a_new_log() -> None:
+    verify_activation(BEFORE, recorded(BEFORE))
+    verify_activation(None, None)
+
+
+@pytest.mark.parametrize(
+    ("row", "entry", "message"),
+    [
+        (None, recorded(BEFORE), "no activation is stored, but the log's entry 3 .* missing"),
+        (replace(BEFORE, number=1), recorded(BEFORE), "1 is stored, but .* entry 3 .* missing"),
+        (replace(BEFORE, number=9), recorded(BEFORE), "last entry of an activation is 3"),
+        (BEFORE, None, "no entry"),
+        (BEFORE, replace(recorded(BEFORE), type="x"), "is a x"),
+        (BEFORE, recorded(BEFORE, activation=4), "another activation"),
+        (replace(BEFORE, bundle="b" * 64), recorded(BEFORE), "another bundle"),
+        (replace(BEFORE, floor="a" * 64), recorded(BEFORE), "another floor"),
+        (replace(BEFORE, revision="6-a"), recorded(BEFORE), "another revision"),
+        (replace(BEFORE, version=6), recorded(BEFORE), "another version"),
+    ],
+)
+def test_a_row_that_differs_from_the_log_is_refused_with_the_mend(
+    row: Activation | None, entry: Entry | None, message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message) as refused:
+        verify_activation(row, entry)
+    assert "run `gateway policy activate`" in str(refused.value)
