@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import msgspec
 
+from gateway.decisions.items import MAX_DEPTH, Item, cut_items, split_members
 from gateway.errors import InputError, TooLargeError
 from gateway.wire.classes import ClassDeclaration, ProcessClass, Sender, project
 from gateway.wire.verdicts import Action
@@ -24,6 +25,8 @@ Text64 = Annotated[str, msgspec.Meta(max_length=64)]
 Text256 = Annotated[str, msgspec.Meta(max_length=256)]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Attribute = Annotated[str, msgspec.Meta(max_length=MAX_ATTRIBUTE_CHARACTERS)]
+
+_TOO_DEEP = f"nested deeper than {MAX_DEPTH}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,17 @@ def _sendable_ref(ref: Any) -> str:
     if not isinstance(ref, str) or len(ref) > 128 or any("\ud800" <= c <= "\udfff" for c in ref):
         return ""
     return ref
+
+
+def _scan_ref(item: bytes) -> str:
+    """The last ref of an item that cannot be decoded, else empty."""
+    try:
+        refs = [value for name, value in split_members(item) if name == "ref"]
+        if not refs or not refs[-1].text.startswith(b'"'):
+            return ""
+        return _sendable_ref(json.loads(refs[-1].text.decode("utf-8", "surrogateescape")))
+    except (InputError, ValueError):
+        return ""
 
 
 class ProposalReader:
@@ -99,8 +113,8 @@ class ProposalReader:
             proposals = self._read_singly(body)
         except msgspec.DecodeError:
             proposals = self._read_leniently(body)
-        except RecursionError as error:
-            raise InputError(f"the body is not JSON that can be read: {error}"[:200]) from None
+        except RecursionError:
+            proposals = self._read_cut(body)
         if not proposals:
             raise InputError("proposals is empty; send 1 to 1,000")
         if len(proposals) > MAX_PROPOSALS:
@@ -110,7 +124,9 @@ class ProposalReader:
     def _read_singly(self, body: bytes) -> Sequence[Any]:
         try:
             items = self._items.decode(body).proposals
-        except (msgspec.ValidationError, UnicodeDecodeError, RecursionError) as error:
+        except RecursionError:
+            return self._read_cut(body)
+        except (msgspec.ValidationError, UnicodeDecodeError) as error:
             raise InputError(f"the body must be an object with proposals: {error}"[:200]) from None
         except msgspec.DecodeError:
             return self._read_leniently(body)
@@ -123,8 +139,8 @@ class ProposalReader:
         a name that is not UTF-8), so that only the items that hold them are bad."""
         try:
             value = json.loads(body.decode("utf-8", "surrogateescape"))
-        except (ValueError, RecursionError) as error:
-            raise InputError(f"the body is not JSON that can be read: {error}"[:200]) from None
+        except (ValueError, RecursionError):
+            return self._read_cut(body)
         items = value.get("proposals") if isinstance(value, dict) else None
         if not isinstance(items, list):
             raise InputError("the body must be an object with proposals")
@@ -132,19 +148,43 @@ class ProposalReader:
             raise TooLargeError(f"{len(items)} proposals; send at most {MAX_PROPOSALS}")
         return [self._read_value(item) for item in items]
 
+    def _read_cut(self, body: bytes) -> Sequence[Any]:
+        """What no reader takes as a whole (depth, numbers of thousands of digits), item by item."""
+        items = cut_items(body)
+        if len(items) > MAX_PROPOSALS:
+            raise TooLargeError(f"too many proposals; send at most {MAX_PROPOSALS}")
+        return [self._read_item(item) for item in items]
+
+    def _read_item(self, item: Item) -> Any:
+        if item.depth > MAX_DEPTH:
+            return BadProposal(_scan_ref(item.text), _TOO_DEEP)
+        try:
+            return self._one.decode(item.text)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            pass
+        try:
+            value = json.loads(item.text.decode("utf-8", "surrogateescape"))
+        except ValueError:
+            return BadProposal(_scan_ref(item.text), "not JSON that can be read")
+        return self._read_value(value)
+
     def _read_value(self, item: Any) -> Any:
         ref = _sendable_ref(item.get("ref") if isinstance(item, dict) else None)
         try:
             return self._one.decode(json.dumps(item, ensure_ascii=False))
         except UnicodeError:
             return BadProposal(ref, "text that has no UTF-8 form")
-        except (msgspec.DecodeError, RecursionError) as error:
+        except RecursionError:
+            return BadProposal(ref, _TOO_DEEP)
+        except msgspec.DecodeError as error:
             return BadProposal(ref, str(error)[:200])
 
     def _read_one(self, item: msgspec.Raw) -> Any:
         try:
             return self._one.decode(item)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        except RecursionError:
+            return BadProposal(_scan_ref(bytes(item)), _TOO_DEEP)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             return BadProposal(self._ref_of(item), str(error)[:200])
 
     def _ref_of(self, item: msgspec.Raw) -> str:

@@ -98,6 +98,8 @@ def _parse_window(row: Mapping[str, Any]) -> Window:
     days = frozenset(_DAYS.index(day) for day in row["days"])
     if not days or not isinstance(row["name"], str) or not row["name"]:
         raise ValueError("name and days must not be empty")
+    if not (row["name"].isascii() and row["name"].isprintable()):
+        raise ValueError("a name holds printable ASCII only")  # operators and auditors read it
     if len(row["name"].encode()) > MAX_NAME_BYTES:
         raise ValueError(f"a name has at most {MAX_NAME_BYTES} bytes")
     return Window(

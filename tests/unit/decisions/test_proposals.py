@@ -31,6 +31,9 @@ BAD_ITEMS = {
     "2^53+1": item_with(rest=b'"action":"drop","score":9007199254740993'),
     "1e400": item_with(rest=b'"action":"drop","score":1e400'),
     "4,000 digits": item_with(rest=b'"action":"drop","score":' + b"9" * 4000),
+    "NaN and 6,000 digits": item_with(rest=b'"action":"drop","score":NaN,"profile":' + b"9" * 6000),
+    "6,000 digits": item_with(rest=b'"action":"drop","score":' + b"9" * 6000),
+    "no JSON": item_with(rest=b'"action":dropped'),
     "negative score": item_with(rest=b'"action":"drop","score":-0.1'),
     "rate above 1": item_with(rest=b'"action":"sample","sample_rate":1.5'),
     "rate as text": item_with(rest=b'"action":"sample","sample_rate":"0.5"'),
@@ -50,6 +53,7 @@ def test_a_bad_item_fails_alone_and_keeps_its_ref(item: bytes) -> None:
     assert isinstance(bad, BadProposal)
     assert bad.ref == "bad"
     assert 0 < len(bad.detail) <= 200
+    assert "integer string conversion" not in bad.detail
     assert [first.ref, last.ref] == ["good", "good"]
     assert [first.action, last.action] == ["drop", "drop"]
 
@@ -63,6 +67,7 @@ def test_a_bad_item_fails_alone_and_keeps_its_ref(item: bytes) -> None:
         b'"ref"',
         b'{"process":{},"action":"drop"}',
         b'{"ref":7,"process":{},"action":"drop"}',
+        b'{"ref":"a" "process":{},"action":"drop"}',
         b'{"ref":"\xff","process":{},"action":"drop"}',
         rb'{"ref":"\ud800","process":{},"action":"drop"}',
         b'{"ref":"' + b"r" * 129 + b'","process":{},"action":"drop"}',
@@ -102,8 +107,10 @@ def test_what_no_policy_reads_is_skipped(undeclared: bytes) -> None:
         b"{" * 100_000,
         b"[" * 1_000_000,
         b'{"x":' + b"[" * 500_000 + b"]" * 500_000 + b',"proposals":[' + GOOD + b"]}",
-        around(item_with(b'{"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}")),
-        around(item_with(b'{"service.name":' + b"[" * 100_000 + b"]" * 100_000 + b"}")),
+        b'{"proposals":[' + GOOD + b'],"x":' + b"[" * 2000 + b"]" * 2000 + b"}",
+        b"[" * 2000 + around(GOOD) + b"]" * 2000,
+        b'{"proposals":' + b"[" * 2000 + GOOD + b"]" * 1999 + b"}",
+        b'{"proposals":' + b'{"x":' * 2000 + b"1" + b"}" * 2000 + b"}",
     ],
     ids=lambda raw: repr(raw[:24]),
 )
@@ -111,6 +118,54 @@ def test_what_is_malformed_around_the_proposals_is_refused(raw: bytes) -> None:
     with pytest.raises(InputError) as caught:
         READER.read(raw)
     assert len(str(caught.value)) <= 200
+    assert "recursion" not in str(caught.value)
+
+
+DEEP = {
+    "lists": lambda deep: b"[" * deep + b"]" * deep,
+    "objects": lambda deep: b'{"a":' * deep + b"1" + b"}" * deep,
+}
+
+
+@pytest.mark.parametrize("deep", [2_000, 100_000])
+@pytest.mark.parametrize("kind", DEEP)
+@pytest.mark.parametrize("name", [b"undeclared", b"service.name"])
+def test_a_deep_item_fails_alone_and_keeps_its_ref(name: bytes, kind: str, deep: int) -> None:
+    bomb = item_with(b'{"' + name + b'":' + DEEP[kind](deep) + b"}")
+    first, bad, last = READER.read(around(bomb))
+    assert bad == BadProposal("bad", "nested deeper than 64")
+    assert [first.ref, last.ref] == ["good", "good"]
+    assert [first.action, last.action] == ["drop", "drop"]
+
+
+@pytest.mark.parametrize(
+    "other", [item_with(rest=b'"action":"drop","score":NaN'), item_with(b"[]"), b"5", b'"\xff"']
+)
+def test_a_deep_item_beside_other_bad_ones_fails_alone(other: bytes) -> None:
+    for deep in (300, 2000):
+        bomb = item_with(b'{"x":' + b"[" * deep + b"]" * deep + b',"service.name":NaN}')
+        found = READER.read(around(bomb + b"," + other))
+        assert [isinstance(item, BadProposal) for item in found] == [False, True, True, False]
+        assert found[1].ref == "bad"
+        assert "recursion" not in found[1].detail + found[2].detail
+
+
+@pytest.mark.parametrize(
+    "ref", [b"7", b'"\\ud800"', b'"' + b"r" * 129 + b'"', b"[" * 70 + b"]" * 70]
+)
+def test_a_deep_item_whose_ref_cannot_be_sent_back_has_an_empty_ref(ref: bytes) -> None:
+    bomb = b'{"ref":' + ref + b',"x":' + b"[" * 2000 + b"]" * 2000 + b"}"
+    assert READER.read(around(bomb))[1] == BadProposal("", "nested deeper than 64")
+    array = READER.read(around(b"[" * 2000 + b"]" * 2000))
+    assert array[1] == BadProposal("", "nested deeper than 64")
+
+
+def test_the_limit_on_proposals_holds_beside_a_deep_item() -> None:
+    bomb = b"[" * 2000 + b"]" * 2000
+    raw = b'{"proposals":[' + (GOOD + b",") * (MAX_PROPOSALS - 1) + bomb
+    assert len(READER.read(raw + b"]}")) == MAX_PROPOSALS
+    with pytest.raises(TooLargeError):
+        READER.read(raw + b"," + GOOD + b"]}")
 
 
 def test_moderate_depth_inside_one_item_is_no_harm() -> None:

@@ -165,3 +165,18 @@ def test_windows_are_so_few_that_their_names_fit_into_an_entry() -> None:
     parse_windows([row] * MAX_WINDOWS)
     with pytest.raises(BundleError, match="at most"):
         parse_windows([row] * (MAX_WINDOWS + 1))
+
+
+@pytest.mark.parametrize(
+    "name", ["nacht\u00e9", "a\nb", "a\x00", "a\x7f", "a\u202eb", "\ud800", "\t"]
+)
+def test_a_name_holds_printable_ascii_only(name: str) -> None:
+    row = {"name": name, "zone": "UTC", "days": ALL_DAYS, "from": "09:00", "to": "10:00"}
+    with pytest.raises(BundleError, match="printable ASCII"):
+        parse_windows([row])
+
+
+def test_a_name_may_hold_all_of_printable_ascii() -> None:
+    for name in ("business hours", '~!"\\/', "month-end_2"):
+        row = {"name": name, "zone": "UTC", "days": ALL_DAYS, "from": "00:00", "to": "24:00"}
+        assert parse_windows([row]).active(at("2026-11-25 03:00")) == (name,)
