@@ -115,6 +115,7 @@ class Agent:
         problems: list[str] = []
         scan = self._scrape(problems)
         settled, asked = self.settle(scan.snapshots)
+        self._count_withheld(settled)
         self._waiting.extend(
             self._enforcer.apply(Enforced(item.snapshot, item.decision) for item in settled)
         )
@@ -164,6 +165,12 @@ class Agent:
         self._ledger.count_scraped(sum(snapshot.point_count for snapshot in scan.snapshots))
         return scan
 
+    def _count_withheld(self, settled: Sequence[Settled]) -> None:
+        """The totals, from the decisions; the enforcer counts by class what it withholds."""
+        for item in settled:
+            if not item.decision.is_kept:
+                self._ledger.count_withheld(item.decision.outcome, item.snapshot.point_count)
+
     def _classify(self, snapshot: ProcessSnapshot) -> _Case:
         wish = self._assessor.assess(snapshot)
         policy = self._consultation.policy
@@ -177,7 +184,7 @@ class Agent:
                 wish.action,
                 wish.sample_rate,
                 wish.score,
-                wish.profile,
+                wish.profile[:MAX_PROFILE],  # as long as the gateway takes it
             )
             return _Case(snapshot, wish, process_class, process_class.key())
         except (ValueError, CanonicalError):
@@ -253,7 +260,7 @@ def _proposal(case: _Case) -> Proposal:
         action=wish.action,
         sample_rate=wish.sample_rate,
         score=wish.score,
-        profile=wish.profile[:MAX_PROFILE],
+        profile=case.process_class.profile,
         scorer=wish.scorer[:MAX_SCORER],
         why=wish.why[:MAX_WHY],
     )

@@ -30,7 +30,7 @@ class Enforced:
 
 
 class Enforcer:
-    """Counts what is withheld in the ledger, and nothing else of it."""
+    """Counts what is withheld in the ledger by class, and nothing else of it."""
 
     def __init__(self, ledger: Ledger, home_region: str) -> None:
         self._ledger = ledger

@@ -1,6 +1,7 @@
 """The books (P8): each column is counted where its points pass, and none is computed from others.
 
-So a loss anywhere shows as an imbalance instead of vanishing into a difference.
+So a loss anywhere shows as an imbalance, or as a class sum that differs from its total, instead of
+vanishing into a difference.
 """
 
 from collections import Counter
@@ -19,7 +20,8 @@ class Ledger:
         self.boot_epoch = boot_epoch
         self._scraped = 0
         self._exported = 0
-        self._dropped: Counter[str] = Counter()
+        self._withheld: Counter[str] = Counter()  # by outcome
+        self._dropped: Counter[str] = Counter()  # by class, as is the next
         self._sampled_out: Counter[str] = Counter()
         self._rejected = 0
         self._waiting = 0
@@ -34,6 +36,10 @@ class Ledger:
     def count_exported(self, points: int) -> None:
         """Points that the exporter says are durable."""
         self._exported += points
+
+    def count_withheld(self, outcome: str, points: int) -> None:
+        """Points that a cycle decided to withhold; the outcome is `dropped` or `sampled_out`."""
+        self._withheld[outcome] += points
 
     def count_dropped(self, class_key: str, points: int) -> None:
         """Points that the enforcer dropped under a lease of this class."""
@@ -60,8 +66,8 @@ class Ledger:
         return Counters(
             scraped=self._scraped,
             exported=self._exported,
-            sampled_out=self._sampled_out.total(),
-            dropped=self._dropped.total(),
+            sampled_out=self._withheld["sampled_out"],
+            dropped=self._withheld["dropped"],
             rejected=self._rejected,
             waiting=self._waiting,
             lost=dict(self._lost),

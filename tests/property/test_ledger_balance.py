@@ -7,8 +7,10 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from unittest import mock
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from collector.agent import Agent, CycleSummary
 from collector.assessment import Wish
@@ -20,6 +22,7 @@ from collector.enforce.ledger import Ledger
 from collector.errors import ExportError
 from collector.export.json_lines import JsonLinesExporter, count_points
 from gateway.clock import ManualClock
+from gateway.decisions.ledger import LedgerHead, find_mismatches, read_report
 from tests.fakes.gateway import SENDER, FakeGateway
 from tests.fakes.processes import FakeAssessor, FakeSource, snapshot
 
@@ -105,18 +108,34 @@ def test_a_loss_in_the_exporter_shows(sizes: list[int]) -> None:
         assert gateway.reports[-1]["counters"]["exported"] == sum(sizes[1:])
 
 
-@settings(max_examples=15, deadline=None, print_blob=True)
-@given(st.integers(1, 9))
-def test_a_drop_that_nobody_counted_shows(points: int) -> None:
-    class ForgetfulLedger(Ledger):
-        def count_dropped(self, class_key: str, points: int) -> None:
-            del class_key, points
+COLUMNS = {
+    "count_scraped": {"imbalance"},
+    "count_exported": {"imbalance"},
+    "set_waiting": {"imbalance"},
+    "count_withheld": {"imbalance", "class-sum"},
+    "count_dropped": {"class-sum"},
+    "count_sampled_out": {"class-sum"},
+}
 
-    with TemporaryDirectory() as name, mock.patch("os.fsync"):
-        source = FakeSource(processes_of([("dropped", points)]))
-        agent, _, _ = make_agent(Path(name), source, ForgetfulLedger("00" * 16))
-        assert agent.run_cycle().counters.imbalance() == 0
-        assert agent.run_cycle().counters.imbalance() == points
+
+@pytest.mark.parametrize("column", [None, *COLUMNS])
+def test_a_loss_in_each_column_shows_at_the_gateway(column: str | None, tmp_path: Path) -> None:
+    class ForgetfulLedger(Ledger):
+        """Forgets what one column is told."""
+
+    if column is not None:
+        setattr(ForgetfulLedger, column, lambda *_: None)
+    names = ["dropped", "kept", *["sampled"] * 40]  # some of the 40 are surely sampled out
+    source = FakeSource(processes_of([(name, 2) for name in names]))
+    agent, disk, gateway = make_agent(tmp_path, source, ForgetfulLedger("00" * 16))
+    with mock.patch("os.fsync"):
+        agent.run_cycle()
+        disk.is_full = True
+        agent.run_cycle()
+    report = read_report(json.dumps(gateway.reports[-1]).encode())
+    before = LedgerHead(report.report - 1, replace(report.counters, waiting=0))
+    found = {kind for kind, _ in find_mismatches(before, report)}
+    assert found == (COLUMNS[column] if column else set())
 
 
 def count_in_file(path: Path) -> int:

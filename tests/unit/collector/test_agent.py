@@ -247,3 +247,12 @@ def test_explaining_decides_as_if_seen_before_and_counts_nothing(bench: Bench) -
     assert {item.decision.outcome for item in settled} == {"dropped"}
     assert bench.exporter.requests == []
     assert settled[0].lease_seconds == 300
+
+
+def test_a_long_profile_names_one_class_on_both_sides(bench: Bench) -> None:
+    long = {"noise": Wish("drop", score=0.2, profile="p" * 65)}
+    bench.agent._assessor = FakeAssessor(long)
+    bench.source.snapshots = [snapshot("noise", 1)]
+    bench.cycle()
+    assert bench.gateway.asked[0][0]["profile"] == "p" * 64
+    assert fates(bench.cycle()) == {"noise": "dropped"}  # its lease is of the class asked about
