@@ -37,6 +37,7 @@ from gateway.changes.activation import (
 from gateway.changes.standing import StandingPolicy
 from gateway.clock import Clock
 from gateway.configuration import GatewayConfig, database_url
+from gateway.decisions.leased import LeaseReconciliation, RememberedLeases
 from gateway.decisions.ledger import LedgerService
 from gateway.decisions.policy import ActivePolicy
 from gateway.decisions.service import DecisionService
@@ -161,8 +162,11 @@ def _application(
     metrics = Metrics()
     metrics.activation.set(policy().ref.activation)
     limits = BodyLimits(config.limits.body_bytes, config.limits.body_timeout_seconds)
-    service = DecisionService(policy, opened.log, clock, opened.actor, metrics.observe)
-    ledger = LedgerService(opened.log, opened.heads)
+    leases = RememberedLeases()
+    service = DecisionService(
+        policy, opened.log, clock, opened.actor, metrics.observe, leases.remember
+    )
+    ledger = LedgerService(opened.log, opened.heads, LeaseReconciliation(leases, clock))
     decide = decision_handler(service, limits, metrics)
     report = ledger_handler(ledger, limits)
     routers = {

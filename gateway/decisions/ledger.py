@@ -1,4 +1,7 @@
-"""Ledger reports, reconciled with the report before (P8). Each mismatch is an entry of its own."""
+"""Ledger reports, reconciled with the report before and with the leases given (P8).
+
+Each mismatch is an entry of its own.
+"""
 
 from typing import Protocol
 
@@ -6,11 +9,13 @@ import msgspec
 
 from gateway import canonical
 from gateway.audit.port import Draft, Log
+from gateway.decisions.leased import LeasedClasses, LeaseReconciliation
 from gateway.errors import InputError
 from gateway.wire.ledger import Counters, LedgerAnswer, LedgerReport
 
 MAX_CLASSES = 20_000
 MAX_REASON_CHARACTERS = 64
+MAX_ROWS = 200  # of a `ledger.report` entry, which so stays under 65,535 bytes
 _CUMULATIVE = ("scraped", "exported", "sampled_out", "dropped", "rejected")
 _decoder = msgspec.json.Decoder(LedgerReport)
 
@@ -35,17 +40,26 @@ class LedgerHeads(Protocol):
 class LedgerService:
     """Takes reports, records them, says what does not balance."""
 
-    def __init__(self, log: Log, heads: LedgerHeads) -> None:
+    def __init__(
+        self, log: Log, heads: LedgerHeads, leases: LeaseReconciliation | None = None
+    ) -> None:
+        """Without `leases`, reports are not held against the leases given."""
         self._log = log
         self._heads = heads
+        self._leases = leases
 
     async def report(self, subject_uri: str, body: bytes) -> LedgerAnswer:
         """Record a report with its mismatches; raises InputError and LogUnavailableError."""
         report = read_report(body)
         before = await self._heads.get(subject_uri, report.boot_epoch)
         mismatches = find_mismatches(before, report)
+        if self._leases is not None:
+            mismatches += self._leases.find(subject_uri, report, before is None)
         summary = _summary(report)
-        drafts = [Draft("ledger.report", subject_uri, canonical.encode(summary))]
+        rows = _rows(subject_uri, report, self._leases.leases if self._leases is not None else None)
+        drafts = [
+            Draft("ledger.report", subject_uri, canonical.encode({**summary, "by_class": rows}))
+        ]
         drafts += [
             Draft(
                 "ledger.mismatch",
@@ -58,6 +72,8 @@ class LedgerService:
         if before is None or report.report > before.report:
             head = LedgerHead(report.report, report.counters)
             await self._heads.put(subject_uri, report.boot_epoch, head)
+            if self._leases is not None:
+                self._leases.remember(subject_uri, report, before is None)
         return LedgerAnswer(
             index=appended[0].seq,
             leaf_hash=appended[0].leaf_hash.hex(),
@@ -112,6 +128,22 @@ def find_mismatches(before: LedgerHead | None, report: LedgerReport) -> list[tup
         if by_class != getattr(report.counters, name):
             found.append(("class-sum", f"{name} by class adds up to {by_class}"))
     return found
+
+
+def _rows(
+    collector_uri: str, report: LedgerReport, leases: LeasedClasses | None
+) -> list[canonical.Value]:
+    """`[seq, position, dropped, sampled_out]`, the largest first. Class keys are hashes without
+    salt, which the log must not hold: a row cites the class's evaluation, or null and null where
+    this process knows of no lease."""
+    largest = sorted(
+        report.by_class, key=lambda row: (-row[1].dropped - row[1].sampled_out, row[0])
+    )
+    rows: list[canonical.Value] = []
+    for key, counts in largest[:MAX_ROWS]:
+        place = None if leases is None else leases.evaluation_of(collector_uri, key)
+        rows.append([*(place or (None, None)), counts.dropped, counts.sampled_out])
+    return rows
 
 
 def _summary(report: LedgerReport) -> dict[str, canonical.Value]:

@@ -5,7 +5,7 @@ way one `decisions` entry per request is durable before anything is answered (P3
 """
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -22,6 +22,7 @@ from gateway.wire.classes import ProcessClass, Sender
 from gateway.wire.verdicts import EntryRef
 
 _encoder = msgspec.json.Encoder()
+_SECOND_US = 1_000_000
 _SOON_US = 86_400_000_000  # a certificate that ends later than the longest lease bounds none
 
 
@@ -35,14 +36,16 @@ class DecisionService:
         clock: Clock,
         actor: str,
         observe: "Callable[[str, int], None]" = lambda name, count: None,
+        remember: "Callable[[str, Iterable[LeasedVerdict]], None]" = lambda subject, verdicts: None,
     ) -> None:
         """`observe(name, count)` counts `permitted`, `overridden`, `fail_safe`, `evaluated`
-        and `failure:<code>`."""
+        and `failure:<code>`; `remember(subject URI, verdicts)` is told what is leased."""
         self._policy = policy
         self._log = log
         self._clock = clock
         self._actor = actor
         self._observe = observe
+        self._remember = remember
         self._epoch: Epoch | None = None
 
     async def decide(
@@ -73,7 +76,7 @@ class DecisionService:
         request.place(recording, appended)
         for effect, count in request.effects().items():
             self._observe(effect, count)
-        return self._answer(request, appended[-1], certificate_ends_us)
+        return self._answer(request, appended[-1], certificate_ends_us, subject_uri)
 
     def _epoch_at(self, policy: ActivePolicy, now_us: int) -> Epoch:
         if self._epoch is None or not self._epoch.covers(policy, now_us):
@@ -98,9 +101,13 @@ class DecisionService:
             return LeaseTerms(policy.ref.activation, ends_us)
         return LeaseTerms(policy.ref.activation, min(ends_us, certificate_ends_us), True)
 
-    def _answer(self, request: "_Request", entry: Appended, certificate_ends_us: int) -> bytes:
+    def _answer(
+        self, request: "_Request", entry: Appended, certificate_ends_us: int, subject_uri: str
+    ) -> bytes:
         now_us = self._clock.now_us()
         terms = self._terms(request, certificate_ends_us, now_us)
+        if terms.ends_us - now_us >= _SECOND_US:  # else no lease is given
+            self._remember(subject_uri, request.verdicts)
         leased = [verdict.encoded(now_us, terms) for verdict in request.verdicts]
         kept = [encode_verdict(settled, None) for settled in request.failures]
         return _encoder.encode(

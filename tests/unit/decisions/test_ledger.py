@@ -4,13 +4,16 @@ from typing import Any
 
 import pytest
 
+from gateway.clock import ManualClock
+from gateway.decisions.leased import MAX_LEASE_SECONDS, LeaseReconciliation, RememberedLeases
 from gateway.decisions.ledger import LedgerHead, LedgerService, read_report
 from gateway.errors import InputError, LogUnavailableError
 from gateway.wire.ledger import LedgerAnswer
 from tests.fakes.decisions import COLLECTOR, read_entry
+from tests.fakes.leases import leased
 from tests.fakes.log import MemoryLog
 
-KEY = "c" * 64
+KEY, OTHER, THIRD = "c" * 64, "d" * 64, "e" * 64
 
 
 class MemoryHeads:
@@ -46,7 +49,18 @@ class Books:
     def __init__(self) -> None:
         self.log = MemoryLog()
         self.heads = MemoryHeads()
-        self.service = LedgerService(self.log, self.heads)
+        self.clock = ManualClock()
+        self.restart()
+        self.lease(KEY)
+
+    def restart(self) -> None:
+        """Another process over the same log: what was leased is forgotten."""
+        self.leases = RememberedLeases()
+        reconciliation = LeaseReconciliation(self.leases, self.clock)
+        self.service = LedgerService(self.log, self.heads, reconciliation)
+
+    def lease(self, *keys: str, collector: str = COLLECTOR, seq: int = 5) -> None:
+        self.leases.remember(collector, [leased(key, seq=seq) for key in keys])
 
     def send(self, value: dict[str, Any], collector: str = COLLECTOR) -> LedgerAnswer:
         return asyncio.run(self.service.report(collector, json.dumps(value).encode()))
@@ -115,7 +129,9 @@ def test_lost_points_cannot_be_unlost() -> None:
 def test_collectors_and_boot_epochs_are_counted_apart() -> None:
     books = Books()
     books.send(report(1))
-    assert books.send(report(1), "spiffe://example.org/collector/p/r/other").mismatches == ()
+    other = "spiffe://example.org/collector/p/r/other"
+    books.lease(KEY, collector=other)
+    assert books.send(report(1), other).mismatches == ()
     assert books.send({**report(1), "boot_epoch": "cd" * 16}).mismatches == ()
     assert books.send(report(2)).mismatches == ()
 
@@ -179,6 +195,75 @@ def test_the_largest_report_fits_into_entries() -> None:
     books = Books()
     # Control characters take six bytes each in canonical JSON.
     lost = {chr(1) * 61 + f"{i:03d}": 2**53 - 1 for i in range(100)}
-    answer = books.send(report(1, lost=lost))
-    assert set(answer.mismatches) == {"imbalance"}
+    largest = {"dropped": 2**53 - 1, "sampled_out": 2**53 - 1}
+    keys = [f"{i:064x}" for i in range(1_000)]
+    books.lease(*keys, seq=2**53 - 1)
+    answer = books.send(
+        {**report(1, lost=lost, by_class=[[key, largest] for key in keys]), "sent_at": "\x01" * 40}
+    )
+    assert set(answer.mismatches) == {"imbalance", "class-sum"}
+    told = books.log.bodies("ledger.report")[0]["by_class"]
+    assert isinstance(told, list)
+    assert len(told) == 200
     assert max(map(len, books.log.entries)) <= 65_535
+
+
+def withheld(number: int, **points: int) -> dict[str, Any]:
+    """A balanced report of points dropped by class key."""
+    rows = [[key, {"dropped": count}] for key, count in points.items()]
+    total = sum(points.values())
+    return report(number, by_class=rows, scraped=total, exported=0, dropped=total)
+
+
+def test_what_was_withheld_without_a_lease_is_told_while_it_grows() -> None:
+    books = Books()
+    assert books.send(withheld(1, **{KEY: 1, OTHER: 2, THIRD: 0})).mismatches == ("unleased",)
+    assert books.send(withheld(2, **{KEY: 4, OTHER: 2, THIRD: 0})).mismatches == ()
+    assert books.send(withheld(3, **{KEY: 4, OTHER: 3, THIRD: 1})).mismatches == ("unleased",)
+    details = [body["detail"] for body in books.log.bodies("ledger.mismatch")]
+    assert [str(detail).split()[0] for detail in details] == ["1", "2"]
+
+
+def test_a_lease_of_another_collector_does_not_count() -> None:
+    books = Books()
+    books.lease(OTHER, collector="spiffe://example.org/collector/p/r/other")
+    assert books.send(withheld(1, **{OTHER: 2})).mismatches == ("unleased",)
+
+
+def test_points_sampled_out_need_a_lease_too() -> None:
+    rows = [[OTHER, {"sampled_out": 3}]]
+    answer = Books().send(report(1, by_class=rows, dropped=0, sampled_out=3))
+    assert answer.mismatches == ("unleased",)
+
+
+def test_after_a_restart_nothing_is_held_against_leases_that_were_forgotten() -> None:
+    books = Books()
+    books.send(withheld(1, **{KEY: 1}))
+    books.restart()
+    assert books.send(withheld(2, **{KEY: 2, OTHER: 1})).mismatches == ()  # where to start from
+    assert books.send(withheld(3, **{KEY: 3, OTHER: 2})).mismatches == ()
+    assert books.send(withheld(4, **{KEY: 3, THIRD: 2})).mismatches == ("unknown-lease",)
+    books.clock.advance(MAX_LEASE_SECONDS)
+    assert books.send(withheld(5, **{KEY: 4, THIRD: 2})).mismatches == ("unleased",)
+    books.lease(KEY)
+    assert books.send(withheld(6, **{KEY: 5, THIRD: 2})).mismatches == ()
+
+
+def test_a_boot_epoch_that_began_after_the_restart_is_known_whole() -> None:
+    books = Books()
+    books.restart()
+    assert books.send(withheld(1, **{OTHER: 1})).mismatches == ("unleased",)
+
+
+def test_the_entry_tells_the_largest_classes_by_their_evaluations() -> None:
+    books = Books()
+    books.lease(KEY, seq=17)
+    rows = {KEY: 3, OTHER: 9, **{f"{i:064x}": 1 for i in range(300)}}
+    books.send(withheld(1, **rows))
+    [body] = books.log.bodies("ledger.report")
+    assert body["classes"] == 302
+    told = body["by_class"]
+    assert isinstance(told, list)
+    assert len(told) == 200
+    assert told[:2] == [[None, None, 9, 0], [17, 0, 3, 0]]
+    assert KEY not in str(body)  # a key is a hash without salt
