@@ -17,7 +17,7 @@ from gateway.changes.activation import (
 from gateway.clock import ManualClock
 from gateway.decisions.floor import Floor
 from gateway.errors import ConfigError, LogUnavailableError
-from gateway.storage import activations_store
+from gateway.storage import activations_store, log_store
 from gateway.storage.activations_store import SqlActivations
 from gateway.storage.engine import Engine, StorageError, write_transaction
 from tests.fakes.decisions import DECLARATION
@@ -73,7 +73,7 @@ def change(engine: Engine, statement: str) -> None:
         assert connection.execute(text(statement)).rowcount == 1
 
 
-@pytest.mark.parametrize("step", [1, 3, 10_000])
+@pytest.mark.parametrize("step", [1, 2, 3, 4, 5, 10_000])
 def test_the_last_entry_of_an_activation_is_found_behind_others(
     engine: Engine, step: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -85,6 +85,9 @@ def test_the_last_entry_of_an_activation_is_found_behind_others(
     entry = stored.last_entry()
     assert entry is not None
     assert (entry.seq, entry.type) == (second.number, "bundle.activated")
+    with write_transaction(engine) as connection:
+        others = [log_store.EntryRow(seq, b"{}", bytes(32)) for seq in range(second.number + 9)]
+        log_store.insert_entries(connection, "another.log", others)
     assert SqlActivations(engine, "another.log").last_entry() is None
     check(engine)
 
