@@ -181,9 +181,9 @@ def _measure_gateway(bench: Bench, workplace: Workplace, scale: float) -> None:
     bench.measure("gateway, every class new", target(2), cold, "gateway")
     bench.measure("gateway, fill (not quoted)", target(1), [fleet.every_class(BATCH)], "gateway")
     warm = [fleet.warm(batches, BATCH) for _ in rounds]
-    bench.measure("gateway, warm", target(4), warm, "gateway")
+    bench.measure("gateway, warm", target(8), warm, "gateway")
     mixed = [fleet.warm(batches, BATCH, new_share=0.01) for _ in rounds]
-    bench.measure("gateway, 99 % warm", target(4), mixed, "gateway")
+    bench.measure("gateway, 99 % warm", target(8), mixed, "gateway")
     singles = [fleet.warm(int(6000 * scale) + 500, 1) for _ in rounds]
     bench.measure("gateway, one a request", target(16), singles, "gateway")
 

@@ -1,6 +1,7 @@
 """The listener: uvicorn over mutual TLS, started only when everything behind it stands."""
 
 import asyncio
+import gc
 import signal
 import socket
 import ssl
@@ -52,6 +53,14 @@ def reserve_address(listen: Listen) -> socket.socket:
     return reserved
 
 
+def _settle_memory() -> None:
+    """What the start made lives as long as the process: the collector need not walk it again. A
+    request makes thousands of short-lived values without cycles, so it also runs more rarely."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
+
+
 class _Server(uvicorn.Server):
     """Announces when it listens, not before."""
 
@@ -83,6 +92,7 @@ async def _serve(
 ) -> None:
     with reserve_address(config.listen) as reserved:
         async with run_gateway(config, path, SystemClock()) as gateway:
+            _settle_memory()
             policy = gateway.policy.ref
             place = f"https://{config.listen.host}:{reserved.getsockname()[1]}"
             server = _Server(
