@@ -39,7 +39,8 @@ class _Connection(asyncio.Protocol):
     def __init__(self, requests: "_Requests", done: "asyncio.Future[None]") -> None:
         self._requests = requests
         self._done = done
-        self._buffer = bytearray()
+        self._parts: list[bytes] = []
+        self._received = 0
         self._expected = -1
         self._sent_at = 0.0
 
@@ -56,29 +57,35 @@ class _Connection(asyncio.Protocol):
         self._transport.write(request)
 
     def data_received(self, data: bytes) -> None:
-        self._buffer += data
+        # Parts are joined for the head and for samples only: the generator must cost little.
+        self._parts.append(data)
+        self._received += len(data)
         if self._expected < 0:
-            end = self._buffer.find(b"\r\n\r\n")
-            if end < 0:
-                return
-            head = bytes(self._buffer[:end]).lower()
-            if not head.startswith(b"http/1.1 200"):
-                self._fail(RuntimeError(bytes(self._buffer[:600]).decode(errors="replace")))
-                return
-            length = head.partition(b"content-length:")[2].partition(b"\r\n")[0]
-            if length:
-                self._expected = end + 4 + int(length)
-            elif b"chunked" in head:  # OPA answers large bodies in chunks
-                self._expected = 0
-        if self._expected == 0:
-            if not self._buffer.endswith(b"0\r\n\r\n"):
-                return
-        elif len(self._buffer) < self._expected:
+            self._read_head()
+        if self._expected < 0:
             return
-        self._requests.answered(time.perf_counter() - self._sent_at, bytes(self._buffer))
-        self._buffer.clear()
+        if self._expected == 0:
+            if not data.endswith(b"0\r\n\r\n"):
+                return
+        elif self._received < self._expected:
+            return
+        self._requests.answered(time.perf_counter() - self._sent_at, self._parts)
+        self._parts = []
+        self._received = 0
         self._expected = -1
         self._send()
+
+    def _read_head(self) -> None:
+        """Learn the answer's length; OPA answers large bodies in chunks, counted as length 0."""
+        head, found, _ = b"".join(self._parts).partition(b"\r\n\r\n")
+        if not found:
+            return
+        lower = head.lower()
+        if not lower.startswith(b"http/1.1 200"):
+            self._fail(RuntimeError(b"".join(self._parts)[:600].decode(errors="replace")))
+            return
+        length = lower.partition(b"content-length:")[2].partition(b"\r\n")[0]
+        self._expected = len(head) + 4 + int(length) if length else 0
 
     def connection_lost(self, error: Exception | None) -> None:
         if not self._done.done():
@@ -103,9 +110,9 @@ class _Requests:
     def next(self) -> bytes | None:
         return self._pending.pop() if self._pending else None
 
-    def answered(self, seconds: float, answer: bytes) -> None:
+    def answered(self, seconds: float, parts: Sequence[bytes]) -> None:
         if len(self.seconds) % 50 == 0 and len(self.samples) < 20:
-            self.samples.append(answer)
+            self.samples.append(b"".join(parts))
         self.seconds.append(seconds)
 
 
