@@ -13,7 +13,13 @@ from gateway.app import open_log
 from gateway.bundles.acceptance import accept
 from gateway.bundles.folder import read_bundle
 from gateway.candidate import floor_verifiers, read_candidate
-from gateway.changes.activation import Activation, Justification, activate, verify_successor
+from gateway.changes.activation import (
+    Activation,
+    Justification,
+    activate,
+    activation_of,
+    verify_successor,
+)
 from gateway.clock import SystemClock
 from gateway.configuration import GatewayConfig, load_configuration
 from gateway.decisions.floor import floor_text, parse_floor, parse_rows
@@ -82,7 +88,9 @@ async def _activate(config: GatewayConfig, path: Path, why: Justification) -> Ac
     accept(candidate.bundle, config.engine.opa)
     clock = SystemClock()
     async with open_log(config, path, clock) as opened:
-        before = opened.activations.newest()
+        # From the log and not from the row, which somebody with the disk could have deleted.
+        entry = opened.activations.last_entry()
+        before = activation_of(entry) if entry is not None else None
         if before is not None:
             note = opened.activations.stored(before.floor)
             old_floor = (

@@ -117,6 +117,22 @@ async def activate(
     return activation
 
 
+def activation_of(entry: Entry) -> Activation:
+    """The activation that a `bundle.activated` entry records; raises ConfigError for another
+    shape."""
+    try:
+        return Activation(
+            number=entry.seq,
+            bundle=str(entry.body["bundle"]),
+            revision=str(entry.body["revision"]),
+            version=int(entry.body["version"]),  # type: ignore[arg-type]
+            floor=str(entry.body["floor"]),
+            activated_us=entry.time_us,
+        )
+    except (KeyError, TypeError, ValueError):
+        raise ConfigError(f"entry {entry.seq} is no activation of ours; verify the log") from None
+
+
 def verify_activation(row: Activation | None, entry: Entry | None) -> None:
     """Raises ConfigError unless the newest row is what the log's last `bundle.activated` entry put
     in force; both are None on a new log. `activated_us` is not compared: the entry's time counts.

@@ -11,6 +11,7 @@ from gateway.changes.activation import (
     Candidate,
     Justification,
     activate,
+    activation_of,
     active_policy,
     verify_activation,
     verify_declaration,
@@ -19,7 +20,7 @@ from gateway.changes.activation import (
 from gateway.clock import ManualClock
 from gateway.decisions.floor import Floor, FloorFile, parse_rows
 from gateway.errors import BundleError, ConfigError, LogUnavailableError
-from gateway.transparency.entry import Entry
+from gateway.transparency.entry import Entry, parse_entry
 from gateway.wire.classes import ClassDeclaration
 from tests.fakes.decisions import DAY_US, DECLARATION
 from tests.fakes.engine import FakeEngine
@@ -194,3 +195,17 @@ def test_a_row_that_differs_from_the_log_is_refused_with_the_mend(
     with pytest.raises(ConfigError, match=message) as refused:
         verify_activation(row, entry)
     assert "run `gateway policy activate`" in str(refused.value)
+
+
+def test_the_log_alone_tells_what_was_activated_last() -> None:
+    """A deleted row must not let an older bundle follow: the log's own record is compared with."""
+    log = MemoryLog()
+    activations = MemoryActivations(log)
+    row = asyncio.run(activate(log, activations, candidate(), None, WHY, ACTOR, ManualClock()))
+    entry = parse_entry(log.entries[row.number])
+    assert replace(activation_of(entry), activated_us=0) == replace(row, activated_us=0)
+
+
+def test_an_entry_of_another_shape_is_no_activation() -> None:
+    with pytest.raises(ConfigError, match="entry 4 is no activation"):
+        activation_of(Entry("o", 4, b"", 5, "bundle.activated", ACTOR, {"bundle": "x"}))
