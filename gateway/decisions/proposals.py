@@ -72,7 +72,8 @@ class ProposalReader:
 
     def __init__(self, declaration: ClassDeclaration) -> None:
         self._declaration = declaration
-        self._bucket = lru_cache(maxsize=4096)(declaration.bucket)
+        # The score's bucket; scores repeat, so the newest few thousand are remembered.
+        self.bucket_of = lru_cache(maxsize=4096)(declaration.bucket)
         fields = {f"a{index}": name for index, name in enumerate(declaration.attributes)}
         self._fields = tuple(fields.items())
         process = msgspec.defstruct(
@@ -192,10 +193,6 @@ class ProposalReader:
             return self._ref.decode(item).ref
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return ""
-
-    def bucket_of(self, score: float | None) -> int:
-        """The score's bucket; scores repeat, so the newest few thousand are remembered."""
-        return self._bucket(score)
 
     def class_of(self, proposal: Any, sender: Sender) -> ProcessClass:
         """The proposal's class; raises ValueError where action and sample_rate disagree."""

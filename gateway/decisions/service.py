@@ -134,18 +134,21 @@ class _Request:
         self.missing: dict[Hashable, ProcessClass] = {}
         self.verdicts: list[LeasedVerdict] = []
         self.failures: list[Settled] = []
-        self._failure_codes: list[str] = []
         self._slots: list[Any] = []  # per proposal: a cached verdict, a class key or a failure
         self._counts: Counter[Any] = Counter()
         self._evaluated: dict[Hashable, Any] = {}
 
     def look_up(self) -> None:
-        """Fill each slot from the tables; note what is missing there."""
-        table = self.epoch.table(self.sender)
+        """Fill each slot from the tables; note what is missing there.
+
+        The one loop that runs for each proposal: hence the local names.
+        """
+        find = self.epoch.table(self.sender).get
         bucket_of = self.policy.reader.bucket_of
+        append = self._slots.append
         for proposal in self.proposals:
             if proposal.__class__ is BadProposal:
-                self._slots.append(("bad_proposal", proposal.detail))
+                append(("bad_proposal", proposal.detail))
                 continue
             key = (
                 proposal.process,
@@ -154,15 +157,18 @@ class _Request:
                 bucket_of(proposal.score),
                 proposal.profile,
             )
-            verdict = table.get(key)
-            if verdict is None and key not in self.missing:
-                try:
-                    self.missing[key] = self.policy.reader.class_of(proposal, self.sender)
-                except ValueError as error:
-                    self._slots.append(("bad_proposal", str(error)))
-                    continue
-            self._slots.append(verdict or key)
+            verdict = find(key)
+            append(self._miss(key, proposal) if verdict is None else verdict)
         self._counts = Counter(self._slots)
+
+    def _miss(self, key: Hashable, proposal: Any) -> Hashable:
+        """The slot of a class that is not in the tables."""
+        if key not in self.missing:
+            try:
+                self.missing[key] = self.policy.reader.class_of(proposal, self.sender)
+            except ValueError as error:
+                return ("bad_proposal", str(error))
+        return key
 
     def refuse_all(self, code: str, message: str) -> None:
         """Keep everything, for one reason."""
