@@ -216,7 +216,11 @@ class _Request:
         positions: dict[Any, int] = {}
         failed: list[tuple[Any, Settled]] = []
         for slot in self._counts:
-            outcome = slot if slot.__class__ is LeasedVerdict else self._evaluated.get(slot)
+            if slot.__class__ is LeasedVerdict:  # most of them
+                positions[slot] = len(self.verdicts)
+                self.verdicts.append(slot)
+                continue
+            outcome = self._evaluated.get(slot)
             if outcome is None:
                 outcome = fail_safe(slot[0], f"kept: {slot[1]}"[:256])
             if isinstance(outcome, LeasedVerdict):
@@ -241,7 +245,9 @@ class _Request:
         """How many proposals got which effect."""
         found: Counter[str] = Counter()
         for slot, count in self._counts.items():
-            position = self._positions[slot]
-            leased = position < len(self.verdicts)
-            found[self.verdicts[position].settled.effect if leased else "fail_safe"] += count
+            outcome = slot if slot.__class__ is LeasedVerdict else self._evaluated.get(slot)
+            if outcome.__class__ is LeasedVerdict:
+                found[outcome.settled.effect] += count
+            else:
+                found["fail_safe"] += count
         return found
