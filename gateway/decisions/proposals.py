@@ -4,7 +4,6 @@ The process's attributes become a structure with the fields that the bundle decl
 what is not declared is skipped by the decoder and can reach nothing.
 """
 
-import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -104,15 +103,6 @@ class ProposalReader:
         self._items = msgspec.json.Decoder(_Items)
         self._ref = msgspec.json.Decoder(_RefOnly)
 
-    async def read_aside(self, body: bytes) -> Sequence[Any]:
-        """As `read`, but a body that is not good as a whole is taken apart on a thread: the worst
-        of them costs a second, which must not hold up everybody else's requests."""
-        try:
-            proposals: Sequence[Any] = self._batch.decode(body).proposals
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return await asyncio.to_thread(self.read, body)
-        return _within_limits(proposals)
-
     def read(self, body: bytes) -> Sequence[Any]:
         """Proposals by position, a `BadProposal` where one is unreadable.
 
@@ -126,7 +116,11 @@ class ProposalReader:
             proposals = self._read_leniently(body)
         except RecursionError:
             proposals = self._read_cut(body)
-        return _within_limits(proposals)
+        if not proposals:
+            raise InputError("proposals is empty; send 1 to 1,000")
+        if len(proposals) > MAX_PROPOSALS:
+            raise TooLargeError(f"{len(proposals)} proposals; send at most {MAX_PROPOSALS}")
+        return proposals
 
     def _read_singly(self, body: bytes) -> Sequence[Any]:
         try:
@@ -212,11 +206,3 @@ class ProposalReader:
             proposal.score,
             proposal.profile,
         )
-
-
-def _within_limits(proposals: Sequence[Any]) -> Sequence[Any]:
-    if not proposals:
-        raise InputError("proposals is empty; send 1 to 1,000")
-    if len(proposals) > MAX_PROPOSALS:
-        raise TooLargeError(f"{len(proposals)} proposals; send at most {MAX_PROPOSALS}")
-    return proposals

@@ -57,7 +57,7 @@ class DecisionService:
         recorded; a bad proposal is kept by itself.
         """
         policy = self._policy()
-        proposals = await policy.reader.read_aside(body)
+        proposals = policy.reader.read(body)
         now_us = self._clock.now_us()
         request = _Request(policy, self._epoch_at(policy, now_us), sender, proposals)
         if now_us >= policy.expires_us:

@@ -1,4 +1,3 @@
-import asyncio
 import json
 from typing import Any
 
@@ -220,19 +219,3 @@ def test_an_explicit_null_is_an_absent_attribute() -> None:
 def test_equal_proposals_hash_alike_and_others_do_not() -> None:
     found = READER.read(body(proposal("a"), proposal("a"), proposal("b")))
     assert len({item.process for item in found}) == 2
-
-
-def test_a_body_that_is_taken_apart_holds_up_nobody_else() -> None:
-    reader = ProposalReader(DECLARATION)
-    hostile = b'{"proposals": [' + b"[]," * 999 + b"[" * 200_000 + b"]" * 200_000 + b"]}"
-
-    async def beside() -> int:
-        reading = asyncio.create_task(reader.read_aside(hostile))
-        turns = 0
-        while not reading.done():
-            await asyncio.sleep(0)
-            turns += 1
-        assert len(await reading) == 1000
-        return turns
-
-    assert asyncio.run(beside()) > 2
