@@ -5,6 +5,8 @@
     ├── InputError             a caller's input is wrong
     │   ├── CanonicalError     a value has no RFC 8785 form of ours (a float, a lone surrogate)
     │   └── TooLargeError      past a limit
+    ├── ConflictError          the request is right and something else got there first
+    ├── ChangeRefusedError     a proposed change may not be taken: the reason in the message
     ├── IdentityError          a certificate, subject or key is not acceptable
     ├── BundleError            a policy bundle or floor is refused
     ├── EngineError            the policy engine gave no usable answer
@@ -35,6 +37,14 @@ class CanonicalError(InputError):
 
 class TooLargeError(InputError):
     """The input is past a limit."""
+
+
+class ConflictError(GatewayError):
+    """What is asked for contradicts what has happened meanwhile; look again before asking anew."""
+
+
+class ChangeRefusedError(GatewayError):
+    """A change of policy, exceptions, configuration or keys breaks a rule for changes."""
 
 
 class IdentityError(GatewayError):

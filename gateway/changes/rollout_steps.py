@@ -1,0 +1,137 @@
+"""The steps of a rollout: stepped, halted, ended, activated."""
+
+from dataclasses import replace
+
+from gateway.changes.records import (
+    Record,
+    change_of,
+    is_same_person,
+    refuse_unless,
+    rollout_of,
+    text_of,
+    with_change,
+)
+from gateway.changes.state import (
+    ANY,
+    FULL_SHARE_PERMILLE,
+    WAITING,
+    Activation,
+    Change,
+    Governance,
+    Kind,
+    Rollout,
+    Stage,
+    Step,
+)
+from gateway.errors import ChangeRefusedError
+
+MAX_STEPS = 200
+
+
+def stepped(state: Governance, record: Record) -> Governance:
+    body = record.body
+    steps = tuple(
+        Step(text_of(step, "environment"), text_of(step, "region"), int(step["share_permille"]))
+        for step in body["steps"]
+    )
+    index = int(body["step"])
+    refuse_unless(0 <= index < len(steps) <= MAX_STEPS, "the step is not one of the steps")
+    if state.rollout is None:
+        change = change_of(state, record, *WAITING)
+        _check_start(state, change, steps, index)
+    else:
+        change = change_of(state, record, Stage.ROLLING)
+        _check_next(state.rollout, change, steps, index)
+    subject = change.subject
+    rollout = Rollout(
+        id=change.id,
+        bundle=subject["bundle"],
+        revision=subject["revision"],
+        version=int(subject["version"]),
+        steps=steps,
+        step=index,
+        stepped_us=record.time_us,
+    )
+    return replace(with_change(state, replace(change, stage=Stage.ROLLING)), rollout=rollout)
+
+
+def _check_start(state: Governance, change: Change, steps: tuple[Step, ...], index: int) -> None:
+    refuse_unless(index == 0, "a rollout begins with its first step")
+    if state.active is None:
+        raise ChangeRefusedError("nothing is in force yet")
+    if change.kind is Kind.ROLLBACK:
+        everywhere = (Step(ANY, ANY, FULL_SHARE_PERMILLE),)
+        refuse_unless(steps == everywhere, "a rollback is one step, everywhere")
+        return
+    refuse_unless(change.kind is Kind.BUNDLE, f"{change.id} is no bundle")
+    refuse_unless(change.stage is Stage.APPROVED, f"{change.id} is not approved")
+    newer = int(change.subject["version"]) > state.active.version
+    refuse_unless(newer, f"{change.id} is older than what is in force by now")
+
+
+def _check_next(rollout: Rollout, change: Change, steps: tuple[Step, ...], index: int) -> None:
+    refuse_unless(rollout.id == change.id, f"{rollout.id} is being rolled out")
+    refuse_unless(not rollout.is_halted, f"{rollout.id} is halted")
+    refuse_unless(steps == rollout.steps, "the steps of a rollout do not change on the way")
+    refuse_unless(index == rollout.step + 1, "no step is left out")
+
+
+def halted(state: Governance, record: Record) -> Governance:
+    rollout = rollout_of(state, record)
+    refuse_unless(not rollout.is_halted, f"{rollout.id} is halted already")
+    failures = tuple(map(str, record.body["failures"]))
+    change = replace(state.changes[rollout.id], stage=Stage.HALTED, detail="; ".join(failures))
+    halted = replace(rollout, is_halted=True, failures=failures)
+    return replace(with_change(state, change), rollout=halted)
+
+
+def rollout_ended(state: Governance, record: Record) -> Governance:
+    rollout = rollout_of(state, record)
+    why = record.body["change"]
+    change = state.changes[rollout.id]
+    refuse_unless(
+        not is_same_person(change.author, text_of(why, "user")),
+        "ending a rollout gives up its protection: somebody else than its author does that",
+    )
+    change = replace(change, stage=Stage.ENDED, detail=text_of(why, "justification"))
+    return replace(with_change(state, change), rollout=None)
+
+
+def activated(state: Governance, record: Record) -> Governance:
+    body = record.body
+    refuse_unless(body["activation"] == record.seq, "the number is not the entry's own")
+    activation = Activation(
+        number=record.seq,
+        bundle=text_of(body, "bundle"),
+        revision=text_of(body, "revision"),
+        version=int(body["version"]),
+        floor_note=text_of(body, "floor_note"),
+        activated_us=record.time_us,
+    )
+    if body["id"] is None:
+        _check_own_activation(state, activation)
+        after = state
+    else:
+        after = _completed(state, record, activation)
+    return replace(after, active=activation, accepted=(*state.accepted, activation))
+
+
+def _check_own_activation(state: Governance, activation: Activation) -> None:
+    """Without a change: the first of a log, or the same bundle under another floor file."""
+    if state.active is not None:
+        refuse_unless(
+            activation.bundle == state.active.bundle, "another bundle needs an approved change"
+        )
+
+
+def _completed(state: Governance, record: Record, activation: Activation) -> Governance:
+    rollout = rollout_of(state, record)
+    change = state.changes[rollout.id]
+    refuse_unless(not rollout.is_halted and rollout.is_complete, f"{rollout.id} is not through")
+    refuse_unless(change.approval is not None, f"{rollout.id} is not approved")
+    found = (activation.bundle, activation.revision, activation.version)
+    wanted = (rollout.bundle, rollout.revision, rollout.version)
+    refuse_unless(found == wanted, f"it is not the bundle of {rollout.id}")
+    same_floor = state.active is not None and activation.floor_note == state.active.floor_note
+    refuse_unless(same_floor, "a bundle leaves the floor file as it is")
+    return replace(with_change(state, replace(change, stage=Stage.ACTIVE)), rollout=None)

@@ -1,0 +1,165 @@
+"""What is in force and what waits: the frozen state that the log's journal entries fold to
+(docs/formats.md section 11)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any
+
+ANY = "*"
+FULL_SHARE_PERMILLE = 1000
+
+
+class Kind(StrEnum):
+    """What a change changes."""
+
+    BUNDLE = "bundle"
+    ROLLBACK = "rollback"
+    EXCEPTION = "exception"
+    PROTECTION = "protection"
+
+
+class Stage(StrEnum):
+    """How far a change is. `STANDING`: in force already and waiting for its confirmation."""
+
+    STAGED = "staged"
+    TESTED = "tested"
+    ASSESSED = "assessed"
+    APPROVED = "approved"
+    ROLLING = "rolling"
+    HALTED = "halted"
+    STANDING = "standing"
+    ACTIVE = "active"
+    REJECTED = "rejected"
+    ENDED = "ended"
+
+
+WAITING = frozenset({Stage.STAGED, Stage.TESTED, Stage.ASSESSED, Stage.APPROVED})
+OVER = frozenset({Stage.ACTIVE, Stage.REJECTED, Stage.ENDED})
+
+
+@dataclass(frozen=True, slots=True)
+class Activation:
+    """One activation. `number` is the sequence number of its entry, so it is never used twice;
+    `floor_note` is the SHA-256 (hex) of the signed floor file, empty without one."""
+
+    number: int
+    bundle: str
+    revision: str
+    version: int
+    floor_note: str
+    activated_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """What a change would do to recorded traffic; `report` names the whole report in the store."""
+
+    report: str
+    classes: int
+    verdicts: int
+    more: int
+    less: int
+    losses: tuple[str, ...]
+    losses_hash: str
+    losses_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """A second person's word."""
+
+    approver: str
+    key: str
+    approval_id: str
+    justification: str
+    at_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change and how far it is. `key` is the author's public key (hex SHA-256 of the SPKI)."""
+
+    id: str
+    kind: Kind
+    author: str
+    key: str
+    subject: Mapping[str, Any]
+    justification: str
+    staged_us: int
+    stage: Stage
+    detail: str = ""
+    assessment: Assessment | None = None
+    approval: Approval | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a rollout; `*` is any environment or region."""
+
+    environment: str
+    region: str
+    share_permille: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """A candidate on its way: every step up to `step` holds."""
+
+    id: str
+    bundle: str
+    revision: str
+    version: int
+    steps: tuple[Step, ...]
+    step: int
+    stepped_us: int
+    is_halted: bool = False
+    failures: tuple[str, ...] = ()
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the last step holds."""
+        return self.step == len(self.steps) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Protection:
+    """A floor row that was added at once; `row` is as floor rows are (section 7)."""
+
+    id: str
+    row: Mapping[str, str]
+    is_confirmed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ExceptionGrant:
+    """A live exception. Empty environment or region: any."""
+
+    id: str
+    rules: tuple[str, ...]
+    pattern: Mapping[str, str]
+    environment: str
+    region: str
+    reason: str
+    approver: str
+    expires_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Governance:
+    """The fold of all journal entries. `journal` is the seq of the newest, `activation` of the
+    newest that collectors are told of; -1 before the first. `accepted` are all activations."""
+
+    journal: int = -1
+    activation: int = -1
+    active: Activation | None = None
+    rollout: Rollout | None = None
+    protections: tuple[Protection, ...] = ()
+    exceptions: tuple[ExceptionGrant, ...] = ()
+    changes: Mapping[str, Change] = field(default_factory=lambda: MappingProxyType({}))
+    accepted: tuple[Activation, ...] = ()
+
+    def waiting(self) -> list[Change]:
+        """The changes that wait for a person or a step, oldest first."""
+        return [change for change in self.changes.values() if change.stage not in OVER]
