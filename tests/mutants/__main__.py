@@ -1,0 +1,85 @@
+"""Mutation testing of the policies.
+
+    python -m tests.mutants                      every mutant (minutes)
+    python -m tests.mutants --sample 60          a seeded sample, for CI
+
+Exit status: 0 at least 95 % killed and every survivor listed with its reason in survivors.yaml,
+1 not so, 2 could not find out.
+"""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from tests.mutants.report import summary, table, weigh
+from tests.mutants.run import Plan, Progress, UnsoundError, judge_mutants, make_mutants
+from tests.mutants.survivors import load_survivors
+
+ROOT = Path(__file__).resolve().parents[2]
+DEFAULT_SEED = 20261125
+_EVERY = 25  # mutants between lines where there is no terminal
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = _parser().parse_args(arguments)
+    console = Console(highlight=False, soft_wrap=True)
+    seed = options.seed
+    console.print(f"seed {seed} (--seed repeats it)")
+    try:
+        reasons = load_survivors(options.survivors)
+        mutants = [
+            mutant
+            for mutant in make_mutants(options.opa, options.policies)
+            if mutant.path.startswith(options.only)
+        ]
+        plan = Plan(
+            opa=options.opa,
+            policies=options.policies,
+            is_golden=None,
+            seed=seed,
+            wanted=options.sample,
+            budget_seconds=options.budget_seconds,
+            workers=options.workers,
+        )
+        judgements = list(judge_mutants(plan, mutants, _shower(console, options.sample)))
+    except (OSError, ValueError, UnsoundError) as error:
+        Console(stderr=True).print(f"mutants: {error}", markup=False)
+        return 2
+    made = sum(judged.state != "stillborn" for judged in judgements)
+    is_complete = len(judgements) == len(mutants) or made == options.sample
+    outcome = weigh(judgements, reasons, is_complete, mutants)
+    for line in (*table(judgements), "", *summary(outcome)):
+        console.print(line, markup=False)
+    return 0 if outcome.holds else 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--policies", type=Path, default=ROOT / "policies")
+    parser.add_argument("--opa", type=Path, default=ROOT / ".parts" / "bin" / "opa")
+    listed = Path(__file__).with_name("survivors.yaml")
+    parser.add_argument("--survivors", type=Path, default=listed)
+    parser.add_argument("--sample", type=int, help="stop after this many mutants that compile")
+    parser.add_argument("--only", default="", help="only files whose path begins so, as lib/")
+    parser.add_argument("--seed", type=int, default=DEFAULT_SEED)
+    parser.add_argument("--budget-seconds", type=float, default=3600.0)
+    parser.add_argument("--workers", type=int, default=min(2, os.cpu_count() or 1))
+    return parser
+
+
+def _shower(console: Console, wanted: int | None):  # type: ignore[no-untyped-def]
+    def show(progress: Progress) -> None:
+        if console.is_terminal:
+            console.print(progress.line(wanted), end="\r")
+        elif progress.tried % _EVERY == 0:
+            console.print(progress.line(wanted))
+
+    return show
+
+
+if __name__ == "__main__":
+    sys.exit(main())
