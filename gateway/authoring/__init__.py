@@ -1,0 +1,1 @@
+"""What authors of policies use: checks, tests, explanations, control pages, the register."""
