@@ -1,18 +1,19 @@
 """Payloads beside the log: each sealed under its own random key, that key under the key of its
 (region, retention class, month), and that one by the key service (docs/formats.md section 9)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 
 from gateway import canonical
 from gateway.audit.errors import EntryRefusedError, PayloadErasedError, PayloadMissingError
+from gateway.audit.lost import Lost
 from gateway.audit.port import Draft, Payload
-from gateway.sealed.envelope import seal, unseal
+from gateway.sealed.envelope import EnvelopeError, seal, unseal
 from gateway.sealed.port import DATA_KEY_BYTES, KeyService
 from gateway.storage import payload_store
 from gateway.storage.engine import Connection, Engine, read_transaction, write_transaction
-from gateway.storage.payload_store import MonthKeyRow, PayloadRow
+from gateway.storage.payload_store import FoundPayload, MonthKeyRow, PayloadRow
 
 _PAYLOAD = b"compliance-gateway/payload/v1\n"
 _PAYLOAD_KEY = b"compliance-gateway/payload-key/v1\n"
@@ -86,6 +87,37 @@ class PayloadVault:
         context = _payload_key_context(class_id, row.month_key)
         key = unseal(month_key, row.wrapped, context)
         return unseal(key, row.sealed, _PAYLOAD + class_id.encode())
+
+    def open_many(self, classes: Mapping[str, str]) -> dict[str, bytes | Lost]:
+        """As `open_payload` for many class ids at once, each with the month (`YYYY-MM`) of its
+        entry; what cannot be opened says why. Each month's key is unwrapped once. Raises
+        KeyServiceError when a month's key cannot be unwrapped, and StorageError."""
+        with read_transaction(self._engine) as connection:
+            rows = list(payload_store.read_payloads(connection, self._log, list(classes)))
+            months = payload_store.find_months(connection, self._log)
+        opened: dict[str, bytes | Lost] = {
+            class_id: Lost.MISSING if month in months else Lost.PURGED
+            for class_id, month in classes.items()
+        }
+        keys: dict[str, bytes] = {}
+        for row in rows:
+            opened[row.class_id] = self._open_found(row, keys)
+        return opened
+
+    def _open_found(self, row: FoundPayload, keys: dict[str, bytes]) -> bytes | Lost:
+        if row.month_wrapped is None:
+            return Lost.PURGED
+        if row.wrapped is None:
+            return Lost.ERASED
+        month_key = keys.get(row.month_key)
+        if month_key is None:
+            month_key = self._service.unwrap(row.month_wrapped, self._month_context(row.month_key))
+            keys[row.month_key] = month_key
+        try:
+            key = unseal(month_key, row.wrapped, _payload_key_context(row.class_id, row.month_key))
+            return unseal(key, row.sealed, _PAYLOAD + row.class_id.encode())
+        except EnvelopeError:
+            return Lost.DAMAGED
 
     def erase(self, class_id: str) -> bool:
         """Delete the payload's only key; whether there was one. The caller appends the entry that

@@ -1,9 +1,9 @@
 """Rows of sealed payloads and their wrapped keys, over a transaction that the caller holds."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, literal, select
 
 from gateway.storage.engine import Connection
 from gateway.storage.tables import month_keys, payload_keys, payloads
@@ -114,6 +114,50 @@ def read_payload(connection: Connection, log: str, class_id: str) -> SealedPaylo
     )
     row = connection.execute(query).first()
     return None if row is None else SealedPayload(*row)
+
+
+class FoundPayload(NamedTuple):
+    """A payload with its month's key id and what is left of its keys, as `SealedPayload`; here the
+    month's key is found by what the payload's row says, whether or not its own key stands."""
+
+    class_id: str
+    sealed: bytes
+    month_key: str
+    wrapped: bytes | None
+    month_wrapped: bytes | None
+
+
+def read_payloads(
+    connection: Connection, log: str, class_ids: Sequence[str]
+) -> Iterator[FoundPayload]:
+    """Those of the payloads that are there, in no order."""
+    columns = payloads.c
+    month_key = (
+        literal(log + "/") + columns.region + "/" + columns.retention_class + "/" + columns.month
+    )
+    for at in range(0, len(class_ids), _IN_LIST):
+        query = (
+            select(
+                columns.class_id,
+                columns.sealed,
+                month_key,
+                payload_keys.c.wrapped,
+                month_keys.c.wrapped,
+            )
+            .select_from(payloads)
+            .join(payload_keys, payload_keys.c.class_id == columns.class_id, isouter=True)
+            .join(month_keys, month_keys.c.id == month_key, isouter=True)
+            .where(columns.log == log, columns.class_id.in_(list(class_ids[at : at + _IN_LIST])))
+        )
+        for row in connection.execute(query):
+            yield FoundPayload(*row)
+
+
+def find_months(connection: Connection, log: str) -> set[str]:
+    """The months (`YYYY-MM`) of which some key of this log stands."""
+    query = select(month_keys.c.id, month_keys.c.month)
+    # Not LIKE: an origin may hold its wildcards.
+    return {month for key_id, month in connection.execute(query) if key_id.startswith(log + "/")}
 
 
 def delete_payload_key(connection: Connection, log: str, class_id: str) -> bool:

@@ -1,0 +1,1 @@
+"""What a candidate policy would do to recorded traffic."""

@@ -1,0 +1,1 @@
+"""Recorded verdicts given again, offline, and compared (P9)."""

@@ -1,0 +1,115 @@
+"""Recorded verdicts in the database: evaluations entries, weights, and what was in force."""
+
+from collections.abc import Iterator, Sequence
+
+from sqlalchemy import func, literal, select
+
+from gateway.recorded.entries import EVALUATIONS
+from gateway.recorded.port import Weight
+from gateway.recorded.serving import ServingRecord
+from gateway.storage.engine import Engine, StorageError, read_transaction
+from gateway.storage.log_store import count_entries, read_counts
+from gateway.storage.tables import activations, bundles, entries
+from gateway.transparency.entry import Entry, parse_entry
+from gateway.transparency.errors import EntryError
+
+_STEP_ENTRIES = 10_000  # no transaction is long
+_IN_LIST = 500
+# Canonical JSON escapes quotes inside text, so only a member that is named `type` looks like this.
+_MARK = f'"type":"{EVALUATIONS}"'.encode()
+
+
+class SqlRecordedEntries:
+    """The RecordedEntries port over one log of a database."""
+
+    def __init__(self, engine: Engine, log: str) -> None:
+        self._engine = engine
+        self._log = log
+
+    def size(self) -> int:
+        with read_transaction(self._engine) as connection:
+            return count_entries(connection, self._log)
+
+    def scan(self, first: int, stop: int) -> Iterator[Entry]:
+        dialect = self._engine.dialect.name
+        mark = literal(_MARK)
+        place = (
+            func.instr(entries.c.bytes, mark)
+            if dialect == "sqlite"
+            else func.position(mark.op("IN")(entries.c.bytes))
+        )
+        for start in range(first, stop, _STEP_ENTRIES):
+            end = min(stop, start + _STEP_ENTRIES)
+            query = (
+                select(entries.c.seq, entries.c.bytes)
+                .where(entries.c.log == self._log, entries.c.seq >= start, entries.c.seq < end)
+                .where(place > 0)
+                .order_by(entries.c.seq)
+            )
+            with read_transaction(self._engine) as connection:
+                rows = connection.execute(query).all()
+            yield from _parse((row.seq, row.bytes) for row in rows)
+
+    def at(self, seqs: Sequence[int]) -> Iterator[Entry]:
+        ordered = sorted(set(seqs))
+        for start in range(0, len(ordered), _IN_LIST):
+            query = (
+                select(entries.c.seq, entries.c.bytes)
+                .where(entries.c.log == self._log)
+                .where(entries.c.seq.in_(ordered[start : start + _IN_LIST]))
+                .order_by(entries.c.seq)
+            )
+            with read_transaction(self._engine) as connection:
+                rows = connection.execute(query).all()
+            yield from _parse((row.seq, row.bytes) for row in rows)
+
+    def absent(self, first: int, stop: int) -> int:
+        query = (
+            select(func.count())
+            .select_from(entries)
+            .where(entries.c.log == self._log, entries.c.seq >= first, entries.c.seq < stop)
+        )
+        with read_transaction(self._engine) as connection:
+            return max(0, stop - first - int(connection.execute(query).scalar() or 0))
+
+    def weights(self, first_day: str, last_day: str) -> Sequence[Weight]:
+        with read_transaction(self._engine) as connection:
+            rows = read_counts(connection, self._log, first_day, last_day)
+        return [Weight(*row) for row in rows]
+
+
+class SqlServingHistory:
+    """What was in force, from the rows of activations alone: no canary, no exception and no
+    protection by hand stands there. The replay holds it against what each entry pins."""
+
+    def __init__(self, engine: Engine, log: str) -> None:
+        self._engine = engine
+        self._log = log
+
+    def serving_at(self, activation: int) -> ServingRecord | None:
+        columns = activations.c
+        query = (
+            select(columns.bundle, columns.floor, bundles.c.archive)
+            .select_from(activations)
+            .join(bundles, bundles.c.hash == columns.floor, isouter=True)
+            .where(columns.log == self._log, columns.number == activation)
+        )
+        with read_transaction(self._engine) as connection:
+            row = connection.execute(query).first()
+        if row is None:
+            return None
+        return ServingRecord(activation, row.bundle, row.floor, bytes(row.archive or b""))
+
+
+def _parse(rows: Iterator[tuple[int, bytes]]) -> Iterator[Entry]:
+    for seq, data in rows:
+        try:
+            entry = parse_entry(data)
+        except EntryError as error:
+            raise StorageError(
+                f"entry {seq} of the log: {error}; run `gateway audit verify`"
+            ) from None
+        if entry.seq != seq:
+            raise StorageError(f"entry {seq} of the log says it is {entry.seq}; verify the log")
+        if entry.type == EVALUATIONS:  # and not a body with a member of that name
+            yield entry
