@@ -11,10 +11,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from gateway.bundles.keys import read_public_key
 from gateway.clock import SystemClock
 from gateway.errors import GatewayError
 from gateway.identity import authority
 from gateway.identity.authority import Listed
+from gateway.identity.key_files import add_files
+from gateway.identity.signing_keys import create_bundle_key_files
 
 COULD_NOT = 2
 
@@ -81,6 +84,26 @@ def issue(
         hosts = host or authority.DEFAULT_HOSTS
         listed = authority.issue(folder, subject, days, SystemClock(), hosts)
         _print_files(folder, listed, as_json)
+
+
+@keys_app.command("bundle-key")
+def bundle_key(
+    out: Annotated[
+        Path, typer.Option(help="The private key to write; the public one gets the ending .pub.")
+    ],
+    as_json: Json = False,
+) -> None:
+    """Make an author's key that signs policy bundles (ES256), and its public key."""
+    with _one_sentence_errors():
+        files = create_bundle_key_files(Path(out.name))
+        add_files(out.parent, files)
+        listed = [Listed(out.parent / file.path, file.what) for file in files]
+        keyid = read_public_key(listed[-1].path).keyid
+        if as_json:
+            _print_json({"keyid": keyid, "private": str(out), "public": str(listed[-1].path)})
+        else:
+            _print_files(out.parent, listed, as_json=False)
+            Console().print(f"Signatures name it {keyid}.", markup=False, highlight=False)
 
 
 @keys_app.command()

@@ -5,7 +5,7 @@ such a file is refused here, since a protection that is silently left out is non
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from gateway.errors import BundleError, ConfigError
@@ -44,18 +44,25 @@ def read_data(files: Mapping[str, bytes]) -> dict[str, Any]:
     return tree
 
 
-def parse_json(path: str, content: bytes) -> Any:
-    """The value of a JSON file; raises BundleError, also for duplicate names and NaN."""
+def parse_json(path: str, content: bytes, number: Callable[[str], Any] | None = None) -> Any:
+    """The value of a JSON file, its numbers as `number` makes them of their spelling; raises
+    BundleError, also for duplicate names and NaN."""
     try:
         return json.loads(
-            content.decode(), object_pairs_hook=_refuse_duplicates, parse_constant=_refuse_constant
+            content.decode(),
+            object_pairs_hook=_refuse_duplicates,
+            parse_constant=_refuse_constant,
+            parse_float=number,
+            parse_int=number,
         )
     except _RefusedJsonError as error:
         raise BundleError(f"{path}: {error}") from None
     except json.JSONDecodeError as error:
         raise BundleError(f"{path}:{error.lineno}:{error.colno}: {error.msg}") from None
-    except (UnicodeDecodeError, RecursionError):
-        raise BundleError(f"{path}: not UTF-8 text, or nested too deep") from None
+    except (ValueError, RecursionError):  # not UTF-8, or an integer past Python's own limit
+        raise BundleError(
+            f"{path}: not UTF-8 text, nested too deep, or a number of too many digits"
+        ) from None
 
 
 class _RefusedJsonError(Exception):

@@ -33,12 +33,17 @@ def read_files(root: Path, limits: BundleLimits) -> dict[str, bytes]:
     return dict(sorted(files.items()))
 
 
+def is_portable_segment(name: str) -> bool:
+    """Whether every file system and archive spells this one name of a path alike."""
+    return _SEGMENT.match(name) is not None and name not in (".", "..")
+
+
 def _walk(root: Path, below: str, limits: BundleLimits) -> Iterator[str]:
     with os.scandir(root / below) as entries:
         found = sorted(entries, key=lambda entry: entry.name)
     for entry in found:
         name = f"{below}{entry.name}"
-        if not _SEGMENT.match(entry.name):
+        if not is_portable_segment(entry.name):
             raise BundleError(f"{name!r}: use letters, digits, dot, dash and underscore in names")
         if len(name) > limits.max_path_characters or name.count("/") >= limits.max_depth:
             raise BundleError(f"{name}: the path is too long or too deep")

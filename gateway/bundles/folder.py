@@ -1,9 +1,6 @@
-"""A policy bundle, parsed once from its folder (docs/formats.md section 8)."""
+"""A policy bundle, parsed once from its files (docs/formats.md section 8)."""
 
-import gzip
 import hashlib
-import io
-import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +8,13 @@ from typing import Any
 
 from gateway import canonical
 from gateway.bundles import manifest as manifests
+from gateway.bundles import signatures
+from gateway.bundles.archive import pack_archive
 from gateway.bundles.declaration import read_declaration
 from gateway.bundles.documents import is_data_document, read_data
 from gateway.bundles.files import read_files
 from gateway.bundles.limits import DEFAULT_LIMITS, BundleLimits
+from gateway.bundles.sealed import verify_sealed
 from gateway.errors import BundleError
 from gateway.wire.classes import ClassDeclaration
 
@@ -25,9 +25,11 @@ TEST_ENDING = "_test.rego"
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """One bundle. `hash` is over every file of the folder, tests included; `archive` is the
-    deterministic tar.gz that OPA loads: policies, data and the manifest with `revision` filled in,
-    no tests. `data` is the tree below Rego's `data`; `never_filter` are the floor rows it adds."""
+    """One bundle. `files` are the folder's, `.manifest` in its canonical form with revision "";
+    `hash` is over all of them, tests included, so that a folder and the archive built of it agree.
+    `archive` is the deterministic tar.gz that OPA loads: policies, data and the manifest with
+    `revision` filled in, no tests. `data` is the tree below Rego's `data`; `never_filter` are the
+    floor rows it adds."""
 
     files: Mapping[str, bytes]
     version: int
@@ -41,18 +43,23 @@ class Bundle:
 
 
 def read_bundle(path: Path, limits: BundleLimits = DEFAULT_LIMITS) -> Bundle:
-    """Read and check a bundle folder; raises BundleError that names the file and the mend.
+    """Read and check a bundle folder, unsigned; raises BundleError that names the file and mend.
 
     This says nothing about what the policies do: see `gateway.bundles.acceptance`."""
     return parse_bundle(read_files(path, limits))
 
 
 def parse_bundle(files: Mapping[str, bytes]) -> Bundle:
-    """The bundle of these files, by path; raises BundleError."""
+    """The bundle of these files, by path, whoever vouches for them; raises BundleError."""
     if manifests.PATH not in files:
         raise BundleError(f"{manifests.PATH} is missing; name the folder that holds it")
     manifest = manifests.read_manifest(files[manifests.PATH])
+    files = {**files, manifests.PATH: manifest.with_revision("")}
+    if signatures.PATH in files:
+        raise BundleError(f"{signatures.PATH}: a folder is not signed; remove it, and build it")
+    verify_sealed(files, manifest)
     data = read_data(files)
+    manifests.verify_names(files)
     documents = data.get("data", {})
     bundle_hash = hash_files(files)
     revision = f"{manifest.version}-{bundle_hash[:REVISION_HEX_DIGITS]}"
@@ -70,7 +77,8 @@ def parse_bundle(files: Mapping[str, bytes]) -> Bundle:
 
 
 def hash_files(files: Mapping[str, bytes]) -> str:
-    """The bundle hash over path and content of every file, 64 hex digits."""
+    """The bundle hash over path and content of every file, 64 hex digits. `.manifest` must be in
+    its canonical form with revision ""; `.signatures.json` is not among the files."""
     digests: dict[str, canonical.Value] = {
         path: hashlib.sha256(content).hexdigest() for path, content in files.items()
     }
@@ -85,18 +93,6 @@ def served_files(files: Mapping[str, bytes], manifest: bytes) -> dict[str, bytes
         if is_data_document(path) or (path.endswith(".rego") and not path.endswith(TEST_ENDING))
     }
     return {**served, manifests.PATH: manifest}
-
-
-def pack_archive(files: Mapping[str, bytes]) -> bytes:
-    """A tar.gz of the files that is the same bytes for the same files, whoever packs it."""
-    plain = io.BytesIO()
-    with tarfile.open(fileobj=plain, mode="w", format=tarfile.USTAR_FORMAT) as archive:
-        for path in sorted(files):
-            member = tarfile.TarInfo("/" + path)
-            member.size = len(files[path])
-            member.mode = 0o444
-            archive.addfile(member, io.BytesIO(files[path]))
-    return gzip.compress(plain.getvalue(), compresslevel=6, mtime=0)
 
 
 def _windows(documents: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:

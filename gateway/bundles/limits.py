@@ -13,6 +13,13 @@ class BundleLimits:
     max_total_bytes: int = 8 * 1024 * 1024
     max_depth: int = 12
     max_path_characters: int = 200
+    max_archive_bytes: int = 8 * 1024 * 1024
+    max_ratio: int = 200  # unpacked to packed; a bomb of zeroes reaches 1,000
+
+    @property
+    def max_tar_bytes(self) -> int:
+        """What an archive within the limits unpacks to at most: a header and padding a file."""
+        return self.max_total_bytes + self.max_files * 1024 + 10_240
 
 
 DEFAULT_LIMITS = BundleLimits()

@@ -33,7 +33,11 @@ from gateway.identity.key_files import (
     verify_absent,
     write_folder,
 )
-from gateway.identity.signing_keys import create_age_file, create_note_key_files
+from gateway.identity.signing_keys import (
+    create_age_file,
+    create_bundle_key_files,
+    create_note_key_files,
+)
 from gateway.identity.spiffe import (
     SCHEME,
     parse_subject,
@@ -46,6 +50,7 @@ ROOT = Path("root-ca")
 ISSUING = Path("issuing-ca")
 CA_BUNDLE = Path("ca.pem")
 CRL = Path("crl.pem")
+BUNDLE_KEY = Path("bundle.key")
 AGE = Path("age.txt")
 SUBJECTS = Path("subjects")
 
@@ -118,6 +123,7 @@ def create_domain(
         NewFile(CRL, "revoked certificates, signed by the issuing CA", crl.public_bytes(_PEM)),
         *create_note_key_files("checkpoint", "log checkpoints", origin or f"{trust_domain}/log"),
         *create_note_key_files("floor", "the never-filter floor", f"{trust_domain}/floor"),
+        *create_bundle_key_files(BUNDLE_KEY),
         create_age_file(AGE, clock.now_us()),
     ]
     for path in _first_subjects(environment, region):
