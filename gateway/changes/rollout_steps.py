@@ -12,8 +12,6 @@ from gateway.changes.records import (
     with_change,
 )
 from gateway.changes.state import (
-    ANY,
-    FULL_SHARE_PERMILLE,
     WAITING,
     Activation,
     Change,
@@ -21,8 +19,8 @@ from gateway.changes.state import (
     Kind,
     Rollout,
     Stage,
-    Step,
 )
+from gateway.decisions.lanes import ANY, FULL_SHARE_PERMILLE, Step
 from gateway.errors import ChangeRefusedError
 
 MAX_STEPS = 200

@@ -7,8 +7,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
-ANY = "*"
-FULL_SHARE_PERMILLE = 1000
+from gateway.decisions.lanes import Step
 
 
 class Kind(StrEnum):
@@ -92,15 +91,6 @@ class Change:
     detail: str = ""
     assessment: Assessment | None = None
     approval: Approval | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One step of a rollout; `*` is any environment or region."""
-
-    environment: str
-    region: str
-    share_permille: int
 
 
 @dataclass(frozen=True, slots=True)

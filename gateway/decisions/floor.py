@@ -52,18 +52,24 @@ class FloorFile:
 
 
 class Floor:
-    """Minimum, file and bundle rows together: they only add up."""
+    """Minimum, file, bundle rows and protections together: they only add up."""
 
-    def __init__(self, floor_file: FloorFile | None, bundle_rows: Sequence[FloorRow]) -> None:
+    def __init__(
+        self,
+        floor_file: FloorFile | None,
+        bundle_rows: Sequence[FloorRow],
+        protections: Sequence[FloorRow] = (),
+    ) -> None:
         self.file = floor_file
         minimum = parse_rows(MINIMUM_ROWS, "the gateway's compiled-in floor")
         file_rows = floor_file.rows if floor_file else ()
-        self._rows = (*minimum, *file_rows, *bundle_rows)
+        self._rows = (*minimum, *file_rows, *protections, *bundle_rows)
         self._patterns = PatternSet([row.pattern for row in self._rows])
         parts: dict[str, canonical.Value] = {
             "bundle": _records(bundle_rows),
             "file": _records(file_rows),
             "minimum": _records(minimum),
+            "protections": _records(protections),
         }
         self.hash = hashlib.sha256(HASH_DOMAIN + canonical.encode(parts)).hexdigest()
 

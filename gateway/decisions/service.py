@@ -4,16 +4,21 @@ Warm classes are answered from the epoch's tables; new ones go to the engine onc
 way one `decisions` entry per request is durable before anything is answered (P3).
 """
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import msgspec
+from msgspec import structs
 
+from gateway.audit.errors import MovedError
 from gateway.audit.port import Appended, Draft, Log
 from gateway.clock import Clock
 from gateway.decisions.epoch import Epoch, begin_epoch
-from gateway.decisions.evaluation import Recording, evaluate, record
+from gateway.decisions.evaluation import Recording, evaluate, record, shadow
+from gateway.decisions.lanes import Lane
 from gateway.decisions.leases import LeasedVerdict, LeaseTerms, encode_verdict
 from gateway.decisions.policy import ActivePolicy
 from gateway.decisions.proposals import BadProposal
@@ -23,6 +28,8 @@ from gateway.wire.verdicts import EntryRef
 
 _encoder = msgspec.json.Encoder()
 _SECOND_US = 1_000_000
+_MOVED = "another activation came into force while this was decided; kept"
+MAX_SHADOWS = 16  # questions to a candidate that run beside what was answered; more are left out
 _SOON_US = 86_400_000_000  # a certificate that ends later than the longest lease bounds none
 
 
@@ -47,6 +54,7 @@ class DecisionService:
         self._observe = observe
         self._remember = remember
         self._epoch: Epoch | None = None
+        self._shadows: set[asyncio.Task[None]] = set()
 
     async def decide(
         self, subject_uri: str, sender: Sender, certificate_ends_us: int, body: bytes
@@ -59,20 +67,23 @@ class DecisionService:
         policy = self._policy()
         proposals = policy.reader.read(body)
         now_us = self._clock.now_us()
-        request = _Request(policy, self._epoch_at(policy, now_us), sender, proposals)
-        if now_us >= policy.expires_us:
+        lane = policy.lane_of(subject_uri, sender)
+        request = _Request(policy, self._epoch_at(policy, now_us), sender, lane, proposals)
+        if policy.hold is not None:
+            request.refuse_all("not_served_yet", policy.hold)
+        elif now_us >= policy.expires_us:
             request.refuse_all("stale_bundle", "the bundle is past its maximum age; kept")
         else:
             request.look_up()
         recording = Recording((), (), ())
         if request.missing:
-            outcomes = await evaluate(request.epoch, sender, list(request.missing.items()))
-            recording = record(request.epoch, sender, outcomes, now_us, self._actor)
-            self._observe("evaluated", len(outcomes))
-            for _, _, _, failure in outcomes:
-                if failure is not None:
-                    self._observe(f"failure:{failure}", 1)
-        appended = await self._append(request, recording, subject_uri)
+            recording = await self._evaluate(request, now_us)
+        try:
+            appended = await self._append(request, recording, subject_uri)
+        except MovedError as moved:
+            # Another activation came in between: nothing may be answered under the old one (P2).
+            request, recording = request.kept(moved.activation, _MOVED), Recording((), (), ())
+            appended = await self._append(request, recording, subject_uri, is_fenced=False)
         request.place(recording, appended)
         for effect, count in request.effects().items():
             self._observe(effect, count)
@@ -83,18 +94,35 @@ class DecisionService:
             self._epoch = begin_epoch(policy, now_us)
         return self._epoch
 
+    async def _evaluate(self, request: "_Request", now_us: int) -> Recording:
+        """Ask about what is missing; in shadow, let the candidate be asked after it."""
+        epoch, sender, lane = request.epoch, request.sender, request.lane
+        outcomes = await evaluate(epoch, sender, lane, list(request.missing.items()))
+        self._observe("evaluated", len(outcomes))
+        for _, _, _, failure in outcomes:
+            if failure is not None:
+                self._observe(f"failure:{failure}", 1)
+        candidate = epoch.policy.candidate
+        if candidate is not None and lane == "active" and len(self._shadows) < MAX_SHADOWS:
+            task = asyncio.create_task(shadow(epoch, candidate, sender, outcomes))
+            self._shadows.add(task)
+            task.add_done_callback(self._shadows.discard)
+        return record(epoch, sender, lane, outcomes, now_us, self._actor)
+
     async def _append(
-        self, request: "_Request", recording: Recording, actor: str
+        self, request: "_Request", recording: Recording, actor: str, is_fenced: bool = True
     ) -> list[Appended]:
         decisions = Draft(
             "decisions", actor, lambda first_seq: request.decisions_body(recording, first_seq)
         )
-        return await self._log.append((*recording.drafts, decisions), recording.payloads)
+        fence = request.policy.ref.activation if is_fenced else None
+        drafts = (*recording.drafts, decisions)
+        return await self._log.append(drafts, recording.payloads, fence=fence)
 
     def _terms(self, request: "_Request", certificate_ends_us: int, now_us: int) -> LeaseTerms:
         """Bounds as of the answer: engine and log may have taken their time since the request."""
         policy = request.policy
-        if self._policy() is not policy:
+        if self._policy() is not policy or policy.hold is not None:
             return LeaseTerms(policy.ref.activation, now_us, is_personal=True)  # none: it is over
         ends_us = min(policy.expires_us, request.epoch.lease_ends_us)
         if certificate_ends_us - now_us >= _SOON_US:
@@ -125,11 +153,17 @@ class _Request:
     """One request on its way: which verdict stands at which position."""
 
     def __init__(
-        self, policy: ActivePolicy, epoch: Epoch, sender: Sender, proposals: Sequence[Any]
+        self,
+        policy: ActivePolicy,
+        epoch: Epoch,
+        sender: Sender,
+        lane: Lane,
+        proposals: Sequence[Any],
     ) -> None:
         self.policy = policy
         self.epoch = epoch
         self.sender = sender
+        self.lane = lane
         self.proposals = proposals
         self.missing: dict[Hashable, ProcessClass] = {}
         self.verdicts: list[LeasedVerdict] = []
@@ -143,7 +177,7 @@ class _Request:
 
         The one loop that runs for each proposal: hence the local names.
         """
-        find = self.epoch.table(self.sender).get
+        find = self.epoch.table(self.sender, self.lane).get
         bucket_of = self.policy.reader.bucket_of
         append = self._slots.append
         for proposal in self.proposals:
@@ -174,6 +208,14 @@ class _Request:
         """Keep everything, for one reason."""
         self._slots = [(code, message)] * len(self.proposals)
         self._counts = Counter(self._slots)
+
+    def kept(self, activation: int, message: str) -> "_Request":
+        """The same proposals, all kept, under the number that is in force by now."""
+        ref = structs.replace(self.policy.ref, activation=activation)
+        policy = replace(self.policy, ref=ref, hold=message)
+        request = _Request(policy, self.epoch, self.sender, self.lane, self.proposals)
+        request.refuse_all("activation_moved", message)
+        return request
 
     def decisions_body(self, recording: Recording, first_seq: int) -> bytes:
         """The `decisions` entry's body, once the group's place is known."""
@@ -206,7 +248,7 @@ class _Request:
             if item.failure is None:
                 seq = first_seq + item.entry
                 leased = LeasedVerdict(item.settled, item.process_class.key(), seq, item.position)
-                self.epoch.remember(self.sender, item.key, leased)
+                self.epoch.remember(self.sender, self.lane, item.key, leased)
                 self._evaluated[item.key] = leased
             else:
                 self._evaluated[item.key] = item.settled

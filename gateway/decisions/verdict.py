@@ -49,7 +49,7 @@ def settle(process_class: ProcessClass, rules: RuleVerdict, floor: Reason | None
     bound = any(obligation.get("type") == "no_sampling" for obligation in rules.obligations)
     if floor is not None or bound:
         share = KEEP_PERMILLE
-    action = _action(share)
+    action = action_of(share)
     # A rate so near to 1 that it rounds up to it is kept whole, which is not what was proposed.
     is_as_proposed = (action, share) == (process_class.action, proposed)
     return Settled(
@@ -74,7 +74,8 @@ def fail_safe(code: str, message: str) -> Settled:
     return Settled("keep", KEEP_PERMILLE, "fail_safe", (reason,), (), 0)
 
 
-def _action(share: int) -> Action:
+def action_of(share: int) -> Action:
+    """The action that keeps this share (permille)."""
     if share >= KEEP_PERMILLE:
         return "keep"
     return "sample" if share else "drop"

@@ -48,6 +48,14 @@ class ClassDeclaration(msgspec.Struct, frozen=True):
         return next((edge for edge in self.score_edges if edge >= permille), KEEP_PERMILLE)
 
 
+def join_declarations(one: ClassDeclaration, other: ClassDeclaration) -> ClassDeclaration:
+    """What both read: every class of either is a restriction of a class of this one."""
+    return ClassDeclaration(
+        tuple(sorted({*one.attributes, *other.attributes})),
+        tuple(sorted({*one.score_edges, *other.score_edges})),
+    )
+
+
 class Sender(msgspec.Struct, frozen=True):
     """What the certificate and the registry say of the collector that asks."""
 
@@ -133,6 +141,20 @@ def project(
         score=declaration.bucket(score),
         profile=profile,
         sender=sender,
+    )
+
+
+def restrict(process_class: ProcessClass, declaration: ClassDeclaration) -> ProcessClass:
+    """The class as `declaration` would have made it, from one that a wider declaration made."""
+    declared = frozenset(declaration.attributes)
+    edges = declaration.score_edges
+    return ProcessClass(
+        attributes=tuple(pair for pair in process_class.attributes if pair[0] in declared),
+        action=process_class.action,
+        sample_permille=process_class.sample_permille,
+        score=next((edge for edge in edges if edge >= process_class.score), KEEP_PERMILLE),
+        profile=process_class.profile,
+        sender=process_class.sender,
     )
 
 

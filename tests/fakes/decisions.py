@@ -84,13 +84,18 @@ class HeldLog(MemoryLog):
         self.waiting = 0
 
     async def append(
-        self, drafts: Sequence[Draft], payloads: Sequence[Payload] = ()
+        self,
+        drafts: Sequence[Draft],
+        payloads: Sequence[Payload] = (),
+        *,
+        after: int | None = None,
+        fence: int | None = None,
     ) -> list[Appended]:
         self.waiting += 1
         await self.gate.wait()
         self.waiting -= 1
         self.failing = self.failures.pop(0) if self.failures else None
-        return await super().append(drafts, payloads)
+        return await super().append(drafts, payloads, after=after, fence=fence)
 
 
 @dataclass

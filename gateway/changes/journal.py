@@ -1,0 +1,98 @@
+"""The journal as services use it: the state, and appending to it only what may follow.
+
+Every writer decides on the newest state; who was too late decides again. What may not follow is
+refused before it is written, by the same fold that reads it back.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gateway import canonical
+from gateway.audit.errors import MovedError
+from gateway.audit.port import Draft, Log
+from gateway.changes.governance import apply
+from gateway.changes.records import Record
+from gateway.changes.state import Governance
+from gateway.clock import Clock
+from gateway.errors import ConflictError
+
+MAX_TRIES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class JournalDraft:
+    """A journal entry before it has a place: its body from its own sequence number, without
+    `prior`."""
+
+    type: str
+    body: Callable[[int], Mapping[str, canonical.Value]]
+
+
+Decide = Callable[[Governance], Sequence[JournalDraft]]
+
+
+class Journal:
+    """One process's view of one log's journal."""
+
+    def __init__(self, log: Log, clock: Clock) -> None:
+        self._log = log
+        self._clock = clock
+        self._state = Governance()
+        self._reading = asyncio.Lock()
+
+    @property
+    def state(self) -> Governance:
+        """As of the last `refresh`."""
+        return self._state
+
+    async def refresh(self) -> Governance:
+        """Take in what was appended since, by anybody; raises LogUnavailableError, and
+        ChangeRefusedError for a stored entry that may not stand where it stands."""
+        async with self._reading:
+            for entry in await self._log.journal(self._state.journal + 1):
+                record = Record(entry.seq, entry.time_us, entry.type, entry.actor, entry.body)
+                self._state = apply(self._state, record)
+            return self._state
+
+    async def append(self, actor: str, decide: Decide) -> Governance:
+        """Append what `decide` says to the newest state, as one group; nothing when it says
+        nothing. Raises what `decide` raises, ChangeRefusedError for what may not follow,
+        ConflictError when others were first each time, LogUnavailableError."""
+        for _ in range(MAX_TRIES):
+            state = await self.refresh()
+            drafts = decide(state)
+            if not drafts:
+                return state
+            self._verify_may_follow(state, drafts, actor)
+            try:
+                await self._log.append(_placed(state, drafts, actor), after=state.journal)
+            except MovedError:
+                continue
+            return await self.refresh()
+        raise ConflictError("others change the same thing at each try; look again and repeat it")
+
+    def _verify_may_follow(
+        self, state: Governance, drafts: Sequence[JournalDraft], actor: str
+    ) -> None:
+        now_us = self._clock.now_us()
+        for seq, draft in enumerate(drafts, start=state.journal + 1):
+            prior = state.journal if state.journal >= 0 else None
+            body: dict[str, Any] = {**draft.body(seq), "prior": prior}
+            state = apply(state, Record(seq, now_us, draft.type, actor, body))
+
+
+def _placed(state: Governance, drafts: Sequence[JournalDraft], actor: str) -> list[Draft]:
+    return [
+        Draft(draft.type, actor, _body(draft, state.journal, position))
+        for position, draft in enumerate(drafts)
+    ]
+
+
+def _body(draft: JournalDraft, head: int, position: int) -> Callable[[int], bytes]:
+    def body(first_seq: int) -> bytes:
+        prior = first_seq + position - 1 if position else (head if head >= 0 else None)
+        return canonical.encode({**draft.body(first_seq + position), "prior": prior})
+
+    return body
