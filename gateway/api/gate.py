@@ -1,5 +1,6 @@
 """The gate before every route: who calls, may they, and what becomes of errors."""
 
+import re
 import secrets
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
@@ -13,6 +14,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.api.denials import DenialRecorder
+from gateway.api.paths import Paths
 from gateway.api.problems import PROBLEMS, problem, problem_response
 from gateway.errors import GatewayError, IdentityError
 from gateway.identity.roles import ALLOWED, Route, is_allowed
@@ -23,6 +25,8 @@ _log = structlog.get_logger("gateway.api")
 
 ROUTES = frozenset(route for routes in ALLOWED.values() for route in routes)
 PATHS = frozenset(path for _, path in ROUTES)
+_PATHS = Paths(PATHS)
+_CALLERS_ID = re.compile(rb"[ -~]{1,256}")
 
 Handler = Callable[[Request], Awaitable[Response]]
 _NO_ROUTES: Mapping[Route, Handler] = MappingProxyType({})
@@ -30,11 +34,13 @@ _NO_ROUTES: Mapping[Route, Handler] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who calls, as the certificate says; in `scope["state"]["caller"]` past the gate."""
+    """Who calls, as the certificate says; in `scope["state"]["caller"]` past the gate.
+    `certificate` (DER) is for answers that last: identify it again before each part."""
 
     subject: Subject
     certificate_ends_us: int
     request_id: str
+    certificate: bytes = b""
 
 
 class Gate:
@@ -49,8 +55,8 @@ class Gate:
         count: Callable[[str, int], None] = lambda path, status: None,
         direct: Mapping[Route, Handler] = _NO_ROUTES,
     ) -> None:
-        """`direct` routes are called without the framework between, which for one small request
-        costs more than the decision itself."""
+        """`direct` routes (method and path template) are called without the framework between,
+        which for one small request costs more than the decision itself."""
         self._app = app
         self._trust = trust
         self._denials = denials
@@ -64,11 +70,12 @@ class Gate:
         if scope["type"] != "http":  # a WebSocket would pass the gate unasked; there are none
             await send({"type": "websocket.close", "code": 1008})
             return
-        request_id = secrets.token_hex(8)
+        request_id = _request_id(scope)
         answer = _Answer(send, request_id)
-        path = scope["path"] if scope["path"] in PATHS else "other"
+        path, parameters = _PATHS.find(scope["path"]) or ("other", {})
+        scope["path_params"] = parameters
         try:
-            await self._serve(scope, receive, answer, request_id)
+            await self._serve(scope, path, receive, answer, request_id)
         except GatewayError as error:
             await self._fail(scope, receive, answer, error, request_id)
         except Exception as error:  # noqa: BLE001 - the last line: nothing leaves as a traceback
@@ -83,11 +90,11 @@ class Gate:
             self._count(path, answer.status)
 
     async def _serve(
-        self, scope: Scope, receive: Receive, answer: "_Answer", request_id: str
+        self, scope: Scope, path: str, receive: Receive, answer: "_Answer", request_id: str
     ) -> None:
-        method, path = scope["method"], scope["path"]
-        caller = await self._identify(scope, f"{method} {path}", request_id)
-        if path not in PATHS or scope.get("raw_path", path.encode()) != path.encode():
+        method, sent = scope["method"], scope["path"]
+        caller = await self._identify(scope, f"{method} {sent}", request_id)
+        if path not in PATHS or scope.get("raw_path", sent.encode()) != sent.encode():
             await problem("not-found", "see /openapi.json", request_id)(scope, receive, answer)
         elif (method, path) not in ROUTES:
             detail = f"{path} does not take {method}"
@@ -97,7 +104,7 @@ class Gate:
         elif not is_allowed(caller.subject.role, method, path):
             reason = f"role {caller.subject.role} may not call {method} {path}"
             await self._denials.record(
-                caller.subject.uri, f"{method} {path}", PROBLEMS["forbidden"][0], reason
+                caller.subject.uri, f"{method} {sent}", PROBLEMS["forbidden"][0], reason
             )
             await problem("forbidden", reason, request_id)(scope, receive, answer)
         else:
@@ -115,7 +122,7 @@ class Gate:
             if not der:
                 raise IdentityError("the connection shows no client certificate")
             subject = self._trust.identify(der)
-            return Caller(subject, self._trust.not_after_us(der), request_id)
+            return Caller(subject, self._trust.not_after_us(der), request_id, der)
         except IdentityError as error:
             status = PROBLEMS["unidentified"][0]
             await self._denials.record(None, route, status, str(error))
@@ -146,6 +153,16 @@ class _Answer:
             self.status = message["status"]
             message["headers"] = [*message["headers"], (b"x-request-id", self._request_id)]
         await self._send(message)
+
+
+def _request_id(scope: Scope) -> str:
+    """Ours; on AuthZEN's routes the caller's own, which its standard wants back (1.0, section
+    Request Identification)."""
+    if scope["path"].startswith("/access/"):
+        sent = dict(scope["headers"]).get(b"x-request-id", b"")
+        if _CALLERS_ID.fullmatch(sent):
+            return str(sent, "ascii")
+    return secrets.token_hex(8)
 
 
 def _place_of(error: Exception) -> str:

@@ -5,6 +5,8 @@ from http import HTTPStatus
 from starlette.responses import JSONResponse
 
 from gateway.errors import (
+    ChangeRefusedError,
+    ConflictError,
     EngineError,
     GatewayError,
     IdentityError,
@@ -24,8 +26,10 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "not-found": (404, "There is no such route"),
     "method-not-allowed": (405, "The route has no such method"),
     "timeout": (408, "The request did not arrive in time"),
+    "conflict": (409, "The request contradicts what has happened meanwhile"),
     "too-large": (413, "The request is past a limit"),
     "unsupported-media-type": (415, "The body must be application/json"),
+    "not-acceptable-change": (422, "The change cannot be taken"),
     "log-unavailable": (503, "The audit log cannot be written; keep everything"),
     "not-ready": (503, "The gateway is not ready; keep everything"),
     "overloaded": (503, "Too many requests are waiting; keep everything and come back"),
@@ -36,6 +40,8 @@ PROBLEMS: dict[str, tuple[int, str]] = {
 _ERRORS: tuple[tuple[type[GatewayError], str], ...] = (
     (TooLargeError, "too-large"),
     (InputError, "malformed"),
+    (ConflictError, "conflict"),
+    (ChangeRefusedError, "not-acceptable-change"),
     (IdentityError, "unidentified"),
     (LogUnavailableError, "log-unavailable"),
     (EngineError, "not-ready"),

@@ -17,18 +17,45 @@ LIVENESS: Route = ("GET", "/healthz")
 READINESS: Route = ("GET", "/readyz")
 METRICS: Route = ("GET", "/metrics")
 OPENAPI: Route = ("GET", "/openapi.json")
+EVENTS: Route = ("GET", "/v1/events")
+EVALUATION: Route = ("POST", "/access/v1/evaluation")
+EVALUATIONS: Route = ("POST", "/access/v1/evaluations")
+AUTHZEN: Route = ("GET", "/.well-known/authzen-configuration")
+BUNDLE: Route = ("GET", "/bundles/{name}")
+STATUS: Route = ("POST", "/status")
+STATUS_PARTITION: Route = ("POST", "/status/{partition}")
+CHANGES: Route = ("GET", "/v1/changes")
+CHANGE: Route = ("GET", "/v1/changes/{id}")
+PROPOSE_CHANGE: Route = ("POST", "/v1/changes")
+APPROVE_CHANGE: Route = ("POST", "/v1/changes/{id}/approve")
+REJECT_CHANGE: Route = ("POST", "/v1/changes/{id}/reject")
+PROTECT: Route = ("POST", "/v1/protections")
+EXCEPTIONS: Route = ("GET", "/v1/exceptions")
+PROPOSE_EXCEPTION: Route = ("POST", "/v1/exceptions")
+REVOKE_EXCEPTION: Route = ("POST", "/v1/exceptions/{id}/revoke")
+ROLLBACK: Route = ("POST", "/v1/rollback")
 
 _HEALTH = frozenset({LIVENESS, READINESS})
 _EVIDENCE = frozenset({CHECKPOINT, CONSISTENCY, INCLUSION})
+_QUEUE = frozenset({CHANGES, CHANGE, EXCEPTIONS})
+_PROPOSE = frozenset({PROPOSE_CHANGE, PROTECT, PROPOSE_EXCEPTION})
+_BACK = frozenset({REVOKE_EXCEPTION, ROLLBACK})
+_OUTER = frozenset({EVALUATION, EVALUATIONS, AUTHZEN})
 
 ALLOWED: Mapping[Role, frozenset[Route]] = MappingProxyType(
     {
-        Role.COLLECTOR: _HEALTH | _EVIDENCE | {DECISIONS, LEDGER, POLICY},
-        Role.AUDITOR: _HEALTH | _EVIDENCE | {POLICY, METRICS},
-        Role.OPERATOR: _HEALTH | _EVIDENCE | {POLICY, METRICS, OPENAPI},
-        Role.AUTHOR: _HEALTH | {POLICY, OPENAPI},
-        Role.APPROVER: _HEALTH | {POLICY, OPENAPI},
+        Role.COLLECTOR: _HEALTH | _EVIDENCE | _OUTER | {DECISIONS, LEDGER, POLICY, EVENTS},
+        Role.AUDITOR: _HEALTH | _EVIDENCE | _QUEUE | {POLICY, METRICS},
+        Role.OPERATOR: _HEALTH
+        | _EVIDENCE
+        | _QUEUE
+        | _PROPOSE
+        | _BACK
+        | {POLICY, METRICS, OPENAPI, EVENTS, AUTHZEN},
+        Role.AUTHOR: _HEALTH | _QUEUE | _PROPOSE | _BACK | {POLICY, OPENAPI},
+        Role.APPROVER: _HEALTH | _QUEUE | _BACK | {POLICY, OPENAPI, APPROVE_CHANGE, REJECT_CHANGE},
         Role.GATEWAY: _HEALTH,
+        Role.ENGINE: _HEALTH | {BUNDLE, STATUS, STATUS_PARTITION, EVENTS},
     }
 )
 

@@ -13,12 +13,13 @@ class Role(StrEnum):
     OPERATOR = "operator"
     AUDITOR = "auditor"
     GATEWAY = "gateway"
+    ENGINE = "engine"  # an OPA server of the user's
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
     """One identity. `environment` and `region` are empty unless the role is collector; `name` is
-    the last segment (a collector's id, a person's or gateway's name)."""
+    the last segment (a collector's id; a person's, gateway's or engine's name)."""
 
     uri: str
     trust_domain: str

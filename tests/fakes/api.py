@@ -23,6 +23,7 @@ from gateway.identity.subject import Role, Subject
 from gateway.identity.trust import TrustStore
 from tests.fakes.decisions import COLLECTOR, FAR_US, Desk, make_desk
 from tests.fakes.log import ACTOR
+from tests.fakes.outer import Outer
 
 SUBJECTS = {
     Role.COLLECTOR: COLLECTOR,
@@ -31,6 +32,7 @@ SUBJECTS = {
     Role.OPERATOR: "spiffe://example.org/operator/cy",
     Role.AUDITOR: "spiffe://example.org/auditor/di",
     Role.GATEWAY: "spiffe://example.org/gateway/other",
+    Role.ENGINE: "spiffe://example.org/engine/opa-1",
 }
 
 
@@ -94,6 +96,7 @@ class Service:
         self.evidence = StubEvidence()
         self.metrics = Metrics()
         self.checks: dict[str, Check] = {}
+        self.outer = Outer(self.desk, self.trust.identify, self.metrics)
         limits = limits or BodyLimits()
         denials = DenialRecorder(self.desk.log, self.desk.clock, ACTOR)
         ledger = LedgerService(self.desk.log, MemoryHeads())
@@ -104,6 +107,7 @@ class Service:
                 "decisions": decisions_router(decide, report),
                 "evidence": evidence_router(self.evidence, lambda: self.desk.policy),
                 "health": health_router(self.checks, self.metrics),
+                **self.outer.routers(limits, denials),
             },
             cast(TrustStore, self.trust),
             denials,

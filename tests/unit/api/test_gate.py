@@ -1,4 +1,5 @@
 import asyncio
+from collections.abc import Iterable
 from itertools import product
 from typing import Any
 
@@ -10,13 +11,21 @@ from starlette.types import Message
 from gateway.api.denials import BURST
 from gateway.api.gate import PATHS, ROUTES, Gate
 from gateway.api.problems import PROBLEMS
-from gateway.identity.roles import ALLOWED
+from gateway.identity.roles import ALLOWED, Route
 from gateway.identity.subject import Role
 from tests.fakes.api import SUBJECTS, Service
 from tests.fakes.decisions import COLLECTOR, body, proposal
+from tests.fakes.outer import BUNDLE
 
 AUDITOR = SUBJECTS[Role.AUDITOR]
+# Routes of the change queue, whose router is tested in its own file.
+QUEUE = ("/v1/changes", "/v1/protections", "/v1/exceptions", "/v1/rollback")
 SHARED = Service()  # for what changes nothing in it: to build one takes a while
+
+
+def filled(template: str) -> str:
+    """A path of the template; the bundle is the one that is served."""
+    return template.replace("{name}", BUNDLE).replace("{", "").replace("}", "")
 
 
 def assert_problem(response: httpx.Response, name: str) -> dict[str, Any]:
@@ -36,7 +45,9 @@ def assert_problem(response: httpx.Response, name: str) -> dict[str, Any]:
 def test_the_role_table_is_what_the_gate_holds(role: Role) -> None:
     service = Service()
     for method, path in sorted(ROUTES):
-        response = service.call(method, path, SUBJECTS[role])
+        if (method, path) in ALLOWED[role] and (path.startswith(QUEUE) or path == "/v1/events"):
+            continue  # the latter's answer never ends
+        response = service.call(method, filled(path), SUBJECTS[role])
         if (method, path) in ALLOWED[role]:
             assert response.status_code not in (401, 403, 404, 405, 500), (method, path)
         else:
@@ -61,7 +72,11 @@ def test_every_route_of_the_table_is_served_and_none_besides() -> None:
         for path, methods in app.openapi()["paths"].items()
         for method in methods
     }
-    assert served | {("GET", "/openapi.json")} == ROUTES
+    assert served - in_queue(served) | {("GET", "/openapi.json")} == ROUTES - in_queue(ROUTES)
+
+
+def in_queue(routes: Iterable[Route]) -> set[Route]:
+    return {route for route in routes if route[1].startswith(QUEUE)}
 
 
 @pytest.mark.parametrize(
@@ -85,7 +100,7 @@ def test_other_methods_are_refused_with_what_is_allowed(method: str, path: str) 
         scope = {
             "type": "http",
             "method": method,
-            "path": path,
+            "path": filled(path),
             "headers": [],
             "extensions": {"tls": {"client_cert_der": COLLECTOR.encode()}},
         }
@@ -120,6 +135,20 @@ async def receive_nothing() -> Message:
         "/redoc",
         "/static/x",
         "/v1/decisions;x",
+        "/bundles",
+        "/bundles/",
+        "/bundles/.",
+        "/bundles/..",
+        "/bundles/a/b",
+        "/bundles/a%2fb",
+        "/bundles/%61",
+        "/bundles/a b",
+        "/bundles/" + "a" * 129,
+        "/v1/changes/1/approve/",
+        "/v1/changes/1/publish",
+        "/v1/changes//approve",
+        "/v1/exceptions/../approve",
+        "/status/ü",
     ],
 )
 @pytest.mark.parametrize("uri", [COLLECTOR, AUDITOR])

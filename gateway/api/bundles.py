@@ -1,0 +1,112 @@
+"""GET /bundles/{name}: the bundle in force, as OPA's bundle service API wants it.
+
+OPA asks with `Prefer: modes=snapshot,delta;wait=N`, and with the ETag of what it has. The content
+type says that we hold such a question until there is something new (OPA: Bundle Service API, HTTP
+Long Polling); deltas are never sent.
+"""
+
+import asyncio
+import re
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Annotated, Protocol
+
+from fastapi import APIRouter, Path
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.api.departure import departed
+from gateway.api.gate import Caller
+from gateway.api.problems import ProblemError
+from gateway.api.published import Published
+from gateway.identity.subject import Subject
+
+MEDIA_TYPE = "application/vnd.openpolicyagent.bundles"
+MAX_WAIT_SECONDS = 60
+MAX_WAITING = 1_024
+_WAIT = re.compile(r"(?:^|[,;])\s*wait\s*=\s*\"?(\d{1,9})\"?\s*(?=$|[,;])", re.ASCII)
+_TAG = re.compile(r"[\x21\x23-\x7e]{1,200}", re.ASCII)
+
+
+class BundleSource(Protocol):
+    """The bundle in force. Its tag must be another one at each activation: OPA also sends the tags
+    of bundles that it had before, and a rolled-back bundle must not look like one of them."""
+
+    def current(self) -> tuple[str, bytes]:
+        """The entity tag without its quotes, and the archive."""
+
+    async def changed(self, etag: str, seconds: float) -> bool:
+        """Whether the tag is another than `etag` within the time; at once when it is already."""
+
+
+class BundleBroadcast(Published[tuple[str, bytes]]):
+    """The bundle source of one process: `publish((tag, archive))` at each activation."""
+
+    async def changed(self, etag: str, seconds: float) -> bool:
+        return await self.wait_until(lambda value: value[0] != etag, seconds)
+
+
+def bundles_router(
+    source: BundleSource, name: str, identify: Callable[[bytes], Subject]
+) -> APIRouter:
+    """The route of the one bundle that is called `name`. `identify` raises IdentityError for a
+    certificate that may not act any more (`TrustStore.identify`)."""
+    router = APIRouter(tags=["engines"])
+    waiting = _Waiting()
+
+    @router.get("/bundles/{name}", summary="The bundle in force, for OPA servers")
+    async def bundle(request: Request, bundle_name: Annotated[str, Path(alias="name")]) -> Response:
+        if bundle_name != name:
+            raise ProblemError("not-found", f"the bundle in force is called {name}")
+        known = _tags(request.headers.get("if-none-match", ""))
+        seconds = _wait_seconds(request.headers.get("prefer", ""))
+        if source.current()[0] in known and seconds > 0:
+            await waiting.hold(source, request, seconds)
+            caller: Caller = request.scope["state"]["caller"]
+            identify(caller.certificate)  # it may have been revoked while it waited
+        return _answer(source, known)
+
+    return router
+
+
+class _Waiting:
+    """Questions that are held until there is something new; so many and no more."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    async def hold(self, source: BundleSource, request: Request, seconds: float) -> None:
+        if self._count >= MAX_WAITING:  # a 304 at once would be asked again at once
+            raise ProblemError("overloaded", f"{self._count} engines are waiting for a bundle")
+        self._count += 1
+        change = asyncio.ensure_future(source.changed(source.current()[0], seconds))
+        gone = asyncio.ensure_future(departed(request.receive))
+        try:
+            await asyncio.wait((change, gone), return_when=asyncio.FIRST_COMPLETED)
+            if change.done():
+                change.result()
+        finally:
+            self._count -= 1
+            change.cancel()
+            gone.cancel()
+
+
+def _answer(source: BundleSource, known: frozenset[str]) -> Response:
+    etag, archive = source.current()
+    headers = {"etag": f'"{etag}"', "cache-control": "no-cache"}
+    if etag in known:
+        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
+    return Response(archive, headers=headers, media_type=MEDIA_TYPE)
+
+
+def _tags(if_none_match: str) -> frozenset[str]:
+    """The entity tags of the header, weak ones too (RFC 9110 section 13.1.2: weak comparison).
+    `*` is nobody's: whoever has no bundle must get one."""
+    tags = (part.strip().removeprefix("W/") for part in if_none_match.split(","))
+    inner = (tag[1:-1] for tag in tags if len(tag) > 2 and tag[0] == tag[-1] == '"')
+    return frozenset(tag for tag in inner if _TAG.fullmatch(tag))
+
+
+def _wait_seconds(prefer: str) -> float:
+    found = _WAIT.search(prefer)
+    return min(int(found[1]), MAX_WAIT_SECONDS) if found else 0
