@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gateway.audit.errors import LogFullError
+from gateway.audit.groups import Group, Outcome
 from gateway.audit.port import Appended
-from gateway.audit.sequencer import Group, Outcome, Sequencer
+from gateway.audit.sequencer import Sequencer
 from gateway.clock import Clock
 from gateway.errors import LogUnavailableError
 
@@ -52,8 +53,9 @@ class Appender:
         self._thread.start()
 
     async def append(self, group: Group) -> list[Appended]:
-        """Hand a group over and wait until it is durable; raises LogUnavailableError, at once
-        when the queue is full or closed. A caller that is cancelled may find its group written."""
+        """Hand a group over and wait until it is durable; raises MovedError, and
+        LogUnavailableError, at once when the queue is full or closed. A caller that is cancelled
+        may find its group written."""
         loop = asyncio.get_running_loop()
         waiting = _Waiting(group, loop, loop.create_future())
         with self._wake:
@@ -134,7 +136,7 @@ def _tell(told: Sequence[tuple[_Waiting, Outcome]]) -> None:
     for waiting, outcome in told:
         if waiting.future.done():
             continue  # cancelled
-        if isinstance(outcome, LogUnavailableError):
-            waiting.future.set_exception(outcome)
-        else:
+        if isinstance(outcome, list):
             waiting.future.set_result(outcome)
+        else:
+            waiting.future.set_exception(outcome)

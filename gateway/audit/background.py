@@ -4,14 +4,17 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 
-from gateway.storage import log_store
+from gateway.audit.journal import Journal, JournalLinkError, read_journal_type
+from gateway.storage import journal_store, log_store
 from gateway.storage.engine import Connection, Engine, StorageError, read_transaction
-from gateway.transparency.errors import SourceError
+from gateway.transparency.entry import parse_entry
+from gateway.transparency.errors import EntryError, SourceError
 from gateway.transparency.notes import Verifier
 from gateway.transparency.verdict import Verdict
 from gateway.transparency.verify import Row, verify_log
 
 _BATCH = 500
+_WHOLE = (0, 3)  # exit codes of a verdict: 3 has nothing outside to compare with
 _SHARE = 1.0  # sleeps this multiple of the time it worked, so that answering comes first
 
 
@@ -46,6 +49,51 @@ class StoredLog:
             yield size, root, note.encode()
 
 
+class JournalWatch(StoredLog):
+    """A stored log whose journal is gathered from the entries while they are read, to be held
+    against the journal's rows."""
+
+    def __init__(self, connection: Connection, log: str) -> None:
+        super().__init__(connection, log)
+        self._journal = Journal()
+        self._types: dict[int, str] = {}
+        self._size = 0
+        self._bad_link: str | None = None
+
+    def entries(self) -> Iterator[Sequence[Row]]:
+        """As LogSource."""
+        for batch in super().entries():
+            for seq, data, _leaf in batch:
+                if type(data) is bytes and read_journal_type(data) is not None:
+                    self._take(data)
+                if type(seq) is int:
+                    self._size = seq + 1
+            yield batch
+
+    def find_problem(self) -> str | None:
+        """Why the journal does not hold, naming the first entry; asked when all was read and the
+        entries themselves hold."""
+        # Rows past what was read are of entries that came meanwhile.
+        rows = dict(journal_store.read_rows(self._connection, self._log, self._size))
+        for seq in sorted(rows.keys() | self._types.keys()):
+            kind, row = self._types.get(seq), rows.get(seq)
+            if kind is None:
+                return f"entry {seq} has a journal row ({row}) and is no journal entry"
+            if row != kind:
+                return f"entry {seq} is {kind} and its journal row is {row or 'missing'}"
+        return self._bad_link
+
+    def _take(self, data: bytes) -> None:
+        try:
+            entry = parse_entry(data)
+            self._types[entry.seq] = entry.type
+            self._journal.follow(entry.seq, entry.type, entry.body)
+        except EntryError:
+            return  # the verifier names it
+        except JournalLinkError as error:
+            self._bad_link = self._bad_link or f"entry {entry.seq} ({entry.type}): {error}"
+
+
 class BackgroundVerification:
     """One pass on its own thread. `verdict` is None until it ends."""
 
@@ -55,6 +103,7 @@ class BackgroundVerification:
         self._verifier = verifier
         self._stopping = threading.Event()
         self._worked_since = time.monotonic()
+        self._journal_problem: str | None = None
         self.verdict: Verdict | None = None
         self._thread = threading.Thread(target=self._run, name="log-verifier", daemon=True)
 
@@ -74,18 +123,26 @@ class BackgroundVerification:
     def health(self) -> str | None:
         """Why the log is broken, or None: whole, or not known yet."""
         verdict = self.verdict
-        if verdict is None or verdict.exit_code in (0, 3):
+        if verdict is None:
             return None
-        return f"log {self._origin} does not verify: {verdict.word} {verdict.sentence}"
+        if verdict.exit_code not in _WHOLE:
+            return f"log {self._origin} does not verify: {verdict.word} {verdict.sentence}"
+        if self._journal_problem is not None:
+            return (
+                f"the journal of log {self._origin} does not hold: {self._journal_problem}; "
+                "compare with a backup"
+            )
+        return None
 
     def _run(self) -> None:
         try:
             with read_transaction(self._engine) as connection:
-                source = StoredLog(connection, self._origin)
+                source = JournalWatch(connection, self._origin)
                 self._worked_since = time.monotonic()
-                self.verdict = verify_log(
-                    source, self._origin, self._verifier, progress=self._pause
-                )
+                verdict = verify_log(source, self._origin, self._verifier, progress=self._pause)
+                if verdict.exit_code in _WHOLE:
+                    self._journal_problem = source.find_problem()
+                self.verdict = verdict
         except (_StoppedError, StorageError, SourceError):
             return  # unknown is not broken; the writing side reports a database that is gone
 

@@ -7,9 +7,11 @@ LogUnavailableError (gateway.errors)
 InputError (gateway.errors)
 ├── PayloadMissingError the log has no such class
 └── PayloadErasedError  its key was erased or expired: replay says ERASED
+ConflictError (gateway.errors)
+└── MovedError          others changed what is in force meanwhile: read the journal, decide again
 """
 
-from gateway.errors import InputError, LogUnavailableError
+from gateway.errors import ConflictError, InputError, LogUnavailableError
 
 
 class EntryRefusedError(LogUnavailableError):
@@ -30,3 +32,16 @@ class PayloadMissingError(InputError):
 
 class PayloadErasedError(InputError):
     """The payload cannot be opened any more, lawfully."""
+
+
+class MovedError(ConflictError):
+    """The journal is not where the caller saw it; nothing of the group was written. `journal` and
+    `activation` are the seqs of the newest journal and serving entries (-1: none)."""
+
+    def __init__(self, journal: int, activation: int) -> None:
+        super().__init__(
+            f"what is in force has changed meanwhile: the newest journal entry is {journal}, the "
+            f"activation number {activation}; read the journal and decide again"
+        )
+        self.journal = journal
+        self.activation = activation

@@ -4,13 +4,15 @@ from collections.abc import Callable, Iterator
 
 from gateway.audit.counts import COUNTED_TYPE
 from gateway.audit.errors import LogBrokenError
+from gateway.audit.journal import JOURNAL_TYPES, Journal, JournalHeads, JournalLinkError
 from gateway.audit.tree import TILE_WIDTH, LogTree, TreeError
 from gateway.errors import ConfigError
-from gateway.storage import log_store
+from gateway.storage import journal_store, log_store
 from gateway.storage.engine import Connection
+from gateway.storage.journal_store import JournalEntryRow
 from gateway.storage.log_store import CheckpointRow, EntryRow
 from gateway.transparency.checkpoint import Checkpoint, open_checkpoint
-from gateway.transparency.entry import leaf_hash, read_fields
+from gateway.transparency.entry import Entry, Fields, leaf_hash, parse_entry, read_fields
 from gateway.transparency.errors import EntryError, NoteError, ProofError
 from gateway.transparency.notes import Verifier
 
@@ -37,11 +39,34 @@ class History:
             )
         return tree, row.note
 
+    def restore_journal(self, connection: Connection, size: int) -> Journal:
+        """The journal as it was at `size` entries; all its rows are checked, later ones too."""
+        journal = Journal()
+        for entry in self.read_journal(connection):
+            if entry.seq < size:
+                self._follow(journal, entry)
+        return journal
+
+    def read_journal(self, connection: Connection, start: int = 0) -> Iterator[Entry]:
+        """The journal's entries from `start` on, in order: each is the entry that its row says,
+        and follows the one before it."""
+        before = journal_store.read_newest_before(connection, self._origin, start)
+        journal = Journal(JournalHeads(before, -1))
+        for row in journal_store.read_journal(connection, self._origin, start):
+            entry = self._open_journal_row(row)
+            self._follow(journal, entry)
+            yield entry
+
     def catch_up(
-        self, connection: Connection, tree: LogTree, on_decisions: Callable[[int, bytes], None]
+        self,
+        connection: Connection,
+        tree: LogTree,
+        journal: Journal,
+        on_decisions: Callable[[int, bytes], None],
     ) -> None:
-        """Take the entries past the tree into it, from their bytes, and show the decisions among
-        them (seq, bytes). On an error both hold the entries before the bad one."""
+        """Take the entries past the tree into it, from their bytes, the journal entries among them
+        into the journal, and show the decisions (seq, bytes). On an error all hold the entries
+        before the bad one."""
         head = log_store.read_head(connection, self._origin)
         size = 0 if head is None else head[0] + 1
         if size < tree.size:
@@ -56,9 +81,11 @@ class History:
                 raise self._broken(head[0], "it is not the one that was written")
             return
         for row in log_store.read_entries(connection, self._origin, tree.size):
-            leaf, kind = self._check(row, tree.size, tree.head)
+            leaf, fields = self._check(row, tree.size, tree.head)
+            if fields["type"] in JOURNAL_TYPES:
+                self._follow_foreign(connection, journal, fields)
             tree.append(leaf)
-            if kind == COUNTED_TYPE:
+            if fields["type"] == COUNTED_TYPE:
                 on_decisions(row.seq, row.data)
 
     def agree(self, row: CheckpointRow | None, tree: LogTree) -> None:
@@ -127,7 +154,38 @@ class History:
                 return
             yield row
 
-    def _check(self, row: EntryRow, size: int, head: bytes) -> tuple[bytes, str]:
+    def _open_journal_row(self, row: JournalEntryRow) -> Entry:
+        if row.type not in JOURNAL_TYPES:
+            raise self._broken(row.seq, f"the journal says {row.type!r}, which this gateway lacks")
+        if row.data is None or row.leaf_hash is None:
+            raise self._broken(row.seq, "the journal names it and it is missing")
+        self._leaf(EntryRow(row.seq, row.data, row.leaf_hash))
+        try:
+            entry = parse_entry(row.data)
+        except EntryError as error:
+            raise self._broken(row.seq, str(error)) from None
+        if entry.seq != row.seq or entry.origin != self._origin:
+            raise self._broken(row.seq, "its bytes belong to another place or log")
+        if entry.type != row.type:
+            raise self._broken(row.seq, f"the journal says {row.type}, it is {entry.type}")
+        return entry
+
+    def _follow_foreign(self, connection: Connection, journal: Journal, fields: Fields) -> None:
+        seq, kind = fields["seq"], fields["type"]
+        if journal_store.read_type(connection, self._origin, seq) != kind:
+            raise self._broken(seq, f"it is {kind} and has no such journal row")
+        try:
+            journal.follow(seq, kind, fields["body"])
+        except JournalLinkError as error:
+            raise self._broken(seq, str(error)) from None
+
+    def _follow(self, journal: Journal, entry: Entry) -> None:
+        try:
+            journal.follow(entry.seq, entry.type, entry.body)
+        except JournalLinkError as error:
+            raise self._broken(entry.seq, str(error)) from None
+
+    def _check(self, row: EntryRow, size: int, head: bytes) -> tuple[bytes, Fields]:
         if row.seq != size:
             raise self._broken(size, "it is missing")
         leaf = self._leaf(row)
@@ -139,7 +197,7 @@ class History:
             raise self._broken(size, "it does not follow the entry before it")
         if fields["seq"] != size or fields["log"] != self._origin:
             raise self._broken(size, "its bytes belong to another place or log")
-        return leaf, fields["type"]
+        return leaf, fields
 
     def _leaf(self, row: EntryRow) -> bytes:
         # SQLite lets a hand store text where bytes belong, whatever the column says.

@@ -4,6 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from gateway.audit.journal import JournalHeads
+from gateway.transparency.entry import Entry
+
 
 @dataclass(frozen=True, slots=True)
 class Draft:
@@ -41,13 +44,41 @@ class Log(Protocol):
         """The log's name, as in checkpoints."""
 
     async def append(
-        self, drafts: Sequence[Draft], payloads: Sequence[Payload] = ()
+        self,
+        drafts: Sequence[Draft],
+        payloads: Sequence[Payload] = (),
+        *,
+        after: int | None = None,
+        fence: int | None = None,
     ) -> list[Appended]:
         """Append the drafts as one gapless group with their payloads, atomically; raises
-        LogUnavailableError when they are not durable, and then nothing of the group stands."""
+        LogUnavailableError when they are not durable, and then nothing of the group stands.
+
+        `after`: the newest journal entry that the caller has seen (-1: none); drafts of a journal
+        type need it. `fence`: the activation number under which the caller decided. Both are held
+        against the log inside the write transaction; MovedError when they are not the newest.
+        """
+
+    async def journal(self, start: int = 0) -> list[Entry]:
+        """The journal entries from seq `start` on, in order, each checked against its leaf hash
+        and the one before it; raises LogBrokenError naming the entry, LogUnavailableError."""
+
+    async def heads(self) -> JournalHeads:
+        """Where the journal is, other processes' entries included; cheap. Raises as `journal`."""
 
     def checkpoint(self) -> str | None:
         """The newest signed checkpoint that is durable, or None before the first."""
 
     def health(self) -> str | None:
         """None when the log can be written, else why not."""
+
+
+class BundleStore(Protocol):
+    """What entries name by hash, kept for replay (P9): bundle archives by bundle hash, signed
+    floors and impact reports by SHA-256. Hashes are 64 hex digits. Blocking."""
+
+    def put(self, hash: str, content: bytes) -> None:
+        """Keep `content`; what stands under its hash already stays. Raises StorageError."""
+
+    def get(self, hash: str) -> bytes | None:
+        """The content, unchecked, or None; raises StorageError."""

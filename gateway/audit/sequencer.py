@@ -6,49 +6,27 @@ taken into the tree before anything is built on it.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TypeAlias
 
 from gateway import canonical
-from gateway.audit.counts import COUNTED_TYPE, CountBook
+from gateway.audit.counts import CountBook
 from gateway.audit.errors import EntryRefusedError, LogBrokenError
+from gateway.audit.groups import EntryBatch, Group, Outcome
 from gateway.audit.history import History
+from gateway.audit.journal import Journal, JournalHeads
 from gateway.audit.payloads import MonthKeysMovedError, PayloadVault, SealedBatch
-from gateway.audit.port import Appended, Draft, Payload
+from gateway.audit.port import Draft
 from gateway.audit.tree import LogTree
 from gateway.clock import Clock, format_time
-from gateway.errors import CanonicalError, ConfigError, KeyServiceError, LogUnavailableError
-from gateway.storage import log_store, payload_store
+from gateway.errors import ConfigError, KeyServiceError, LogUnavailableError
+from gateway.storage import journal_store, log_store, payload_store
 from gateway.storage.engine import Connection, Engine, StorageError, write_transaction
-from gateway.storage.log_store import CheckpointRow, EntryRow
+from gateway.storage.log_store import CheckpointRow
 from gateway.storage.payload_store import PayloadRow
 from gateway.transparency.checkpoint import sign_checkpoint
-from gateway.transparency.entry import encode_entry, leaf_hash
-from gateway.transparency.errors import EntryError
 from gateway.transparency.notes import Signer
 
 _MAX_KEY_RACES = 5
 _MONTH_TEXT = len("2026-01")
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """What one caller appends: all of it or nothing, gapless."""
-
-    drafts: Sequence[Draft]
-    payloads: Sequence[Payload] = ()
-
-
-Outcome: TypeAlias = "list[Appended] | LogUnavailableError"
-
-
-@dataclass(slots=True)
-class _Built:
-    """One transaction's rows and what each group is told once they are durable."""
-
-    rows: list[EntryRow]
-    decisions: list[tuple[int, bytes]]
-    outcomes: list[Outcome]
 
 
 class Sequencer:
@@ -65,6 +43,7 @@ class Sequencer:
         self._log = signer.name
         self._history = History(signer.name, signer.verifier)
         self._tree = LogTree()
+        self._journal = Journal()
         self._counts = CountBook(0)
         self._sealed_size = 0
         self._broken: str | None = None
@@ -82,6 +61,11 @@ class Sequencer:
         """Entries that this process knows of and no checkpoint of its covers."""
         return self._tree.size - self._sealed_size
 
+    @property
+    def heads(self) -> JournalHeads:
+        """The journal's heads as far as this process knows, all durable."""
+        return self._journal.heads
+
     def start(self) -> None:
         """Check what is stored and open a new log with its first entry; raises LogBrokenError
         naming the entry, ConfigError for another key, LogUnavailableError."""
@@ -89,7 +73,8 @@ class Sequencer:
             with write_transaction(self._engine) as connection:
                 self._tree, self.note = self._history.restore(connection)
                 self._sealed_size = self._tree.size
-                self._history.catch_up(connection, self._tree, _ignore)
+                self._journal = self._history.restore_journal(connection, self._tree.size)
+                self._history.catch_up(connection, self._tree, self._journal, _ignore)
         except StorageError as error:
             raise LogUnavailableError(f"log {self._log} cannot be opened: {error}") from None
         self._counts = CountBook(self._tree.size)
@@ -141,10 +126,11 @@ class Sequencer:
         first = Draft("log.opened", self._actor, body)
         try:
             with write_transaction(self._engine) as connection:
-                self._history.catch_up(connection, self._tree, self._counts.note)
+                self._catch_up(connection)
                 if self._tree.size:
                     return  # another process opened it
-                built = self._build([Group([first])], [], self._clock.now_us())
+                built = self._begin(self._clock.now_us())
+                built.add(Group([first]))
                 log_store.insert_entries(connection, self._log, built.rows)
         except StorageError as error:
             raise LogUnavailableError(f"log {self._log} cannot be opened: {error}") from None
@@ -187,16 +173,19 @@ class Sequencer:
         batch: SealedBatch,
         sealed: Sequence[list[PayloadRow] | LogUnavailableError],
         time_us: int,
-    ) -> _Built:
-        self._history.catch_up(connection, self._tree, self._counts.note)
+    ) -> EntryBatch:
+        self._catch_up(connection)
         self._vault.store(connection, batch)
-        keys = Group(self._vault.describe_new_keys(batch, self._actor))
         refused = _refuse_used_class_ids(connection, sealed)
-        built = self._build([keys, *groups], [None, *refused], time_us)
-        if isinstance(built.outcomes[0], LogUnavailableError):
-            raise built.outcomes[0]  # a key without its entry must not stand (P5)
-        built.outcomes = built.outcomes[1:]
+        built = self._begin(time_us)
+        built.add(Group(self._vault.describe_new_keys(batch, self._actor)))
+        keys = built.outcomes.pop()
+        if not isinstance(keys, list):
+            raise keys  # a key without its entry must not stand (P5)
+        for group, error in zip(groups, refused, strict=True):
+            built.add(group, error)
         log_store.insert_entries(connection, self._log, built.rows)
+        journal_store.insert_journal(connection, self._log, built.journal_rows)
         rows: list[PayloadRow] = []
         for payloads, outcome in zip(sealed, built.outcomes, strict=True):
             if isinstance(payloads, list) and isinstance(outcome, list):
@@ -204,54 +193,22 @@ class Sequencer:
         payload_store.insert_payloads(connection, self._log, rows)
         return built
 
-    def _build(
-        self,
-        groups: Sequence[Group],
-        refused: Sequence[LogUnavailableError | None],
-        time_us: int,
-    ) -> _Built:
-        """Entries for all groups that can have them; a group that cannot takes no place."""
-        built = _Built([], [], [])
-        seq, prev = self._tree.size, self._tree.head
-        for position, group in enumerate(groups):
-            error = refused[position] if position < len(refused) else None
-            outcome = error or self._build_group(group.drafts, seq, prev, time_us)
-            if isinstance(outcome, LogUnavailableError):
-                built.outcomes.append(outcome)
-                continue
-            built.rows.extend(outcome)
-            built.outcomes.append([Appended(row.seq, row.leaf_hash) for row in outcome])
-            for draft, row in zip(group.drafts, outcome, strict=True):
-                if draft.type == COUNTED_TYPE:
-                    built.decisions.append((row.seq, row.data))
-            if outcome:
-                seq, prev = outcome[-1].seq + 1, outcome[-1].leaf_hash
-        return built
+    def _begin(self, time_us: int) -> EntryBatch:
+        tree = self._tree
+        return EntryBatch(self._log, time_us, tree.size, tree.head, self._journal.heads)
 
-    def _build_group(
-        self, drafts: Sequence[Draft], first: int, prev: bytes, time_us: int
-    ) -> list[EntryRow] | EntryRefusedError:
-        rows: list[EntryRow] = []
-        for seq, draft in enumerate(drafts, start=first):
-            try:
-                body = draft.body(first) if callable(draft.body) else draft.body
-                data = encode_entry(self._log, seq, prev, time_us, draft.type, draft.actor, body)
-            except (EntryError, CanonicalError) as error:
-                return EntryRefusedError(f"a {draft.type} entry cannot be written: {error}")
-            except Exception as error:  # noqa: BLE001 - a caller's function fails its own group
-                return EntryRefusedError(f"a {draft.type} entry has no body: {_describe(error)}")
-            prev = leaf_hash(data)
-            rows.append(EntryRow(seq, data, prev))
-        return rows
+    def _catch_up(self, connection: Connection) -> None:
+        self._history.catch_up(connection, self._tree, self._journal, self._counts.note)
 
-    def _advance(self, built: _Built) -> None:
+    def _advance(self, built: EntryBatch) -> None:
         for row in built.rows:
             self._tree.append(row.leaf_hash)
+        self._journal.heads = built.heads
         for seq, data in built.decisions:
             self._counts.note(seq, data)
 
     def _seal(self, connection: Connection) -> str | None:
-        self._history.catch_up(connection, self._tree, self._counts.note)
+        self._catch_up(connection)
         tree = self._tree
         last = log_store.read_last_checkpoint(connection, self._log)
         self._history.agree(last, tree)

@@ -3,22 +3,29 @@
 import asyncio
 import os
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from gateway.audit.appender import MAX_WAITING_ENTRIES, Appender
 from gateway.audit.background import BackgroundVerification
+from gateway.audit.errors import LogBrokenError
+from gateway.audit.groups import Group
+from gateway.audit.history import History
+from gateway.audit.journal import JournalHeads
 from gateway.audit.payloads import PayloadVault
 from gateway.audit.port import Appended, Draft, Payload
 from gateway.audit.proofs import ProofReader
-from gateway.audit.sequencer import Group, Sequencer
+from gateway.audit.sequencer import Sequencer
 from gateway.clock import Clock
 from gateway.errors import ConfigError, LogUnavailableError
 from gateway.sealed.port import KeyService
-from gateway.storage import log_store
-from gateway.storage.engine import Engine, StorageError, read_transaction
+from gateway.storage import journal_store, log_store
+from gateway.storage.engine import Connection, Engine, StorageError, read_transaction
 from gateway.storage.log_store import CountRow
+from gateway.transparency.entry import Entry
 from gateway.transparency.notes import Signer
 
 CHECKPOINT_INTERVAL_SECONDS = 1.0
+T = TypeVar("T")
 
 
 class SqlLog:
@@ -75,9 +82,14 @@ class SqlLog:
         return self._signer.name
 
     async def append(
-        self, drafts: Sequence[Draft], payloads: Sequence[Payload] = ()
+        self,
+        drafts: Sequence[Draft],
+        payloads: Sequence[Payload] = (),
+        *,
+        after: int | None = None,
+        fence: int | None = None,
     ) -> list[Appended]:
-        return await self._appender.append(Group(drafts, payloads))
+        return await self._appender.append(Group(drafts, payloads, after, fence))
 
     def checkpoint(self) -> str | None:
         return self._sequencer.note
@@ -86,6 +98,14 @@ class SqlLog:
         if self._background is not None and (broken := self._background.health()) is not None:
             return broken
         return self._sequencer.failure
+
+    async def journal(self, start: int = 0) -> list[Entry]:
+        """As Log: read through the journal's rows, so its cost is the journal's, not the log's."""
+        return await asyncio.to_thread(self._read_journal, start)
+
+    async def heads(self) -> JournalHeads:
+        """As Log: one indexed read."""
+        return await asyncio.to_thread(self._read_heads)
 
     async def inclusion(self, index: int, size: int) -> list[bytes]:
         """The hashes that prove entry `index` under the tree of `size` entries, leaf first; size is
@@ -119,16 +139,40 @@ class SqlLog:
             await asyncio.to_thread(self._background.stop)
         await asyncio.to_thread(self._appender.close)
 
+    def _read_journal(self, start: int) -> list[Entry]:
+        known = self._sequencer.heads.journal
+        history = History(self.origin, self._signer.verifier)
+        found = self._read(lambda connection: list(history.read_journal(connection, start)))
+        if known >= start and (not found or found[-1].seq < known):
+            raise self._lost_row(known)
+        return found
+
+    def _read_heads(self) -> JournalHeads:
+        known = self._sequencer.heads
+        found = self._read(lambda connection: journal_store.read_heads(connection, self.origin))
+        if found.journal < known.journal:
+            raise self._lost_row(known.journal)
+        if found.activation < known.activation:
+            raise self._lost_row(known.activation)
+        return found
+
+    def _lost_row(self, seq: int) -> LogBrokenError:
+        return LogBrokenError(
+            f"entry {seq} of log {self.origin}: its journal row was there and is missing; compare "
+            "with a backup"
+        )
+
     def _prove(self, ask: Callable[[ProofReader], list[bytes]]) -> list[bytes]:
-        try:
-            with read_transaction(self._engine) as connection:
-                return ask(ProofReader(connection, self.origin))
-        except StorageError as error:
-            raise LogUnavailableError(f"the log cannot be read: {error}") from None
+        return self._read(lambda connection: ask(ProofReader(connection, self.origin)))
 
     def _read_counts(self, first_day: str, last_day: str) -> list[CountRow]:
+        return self._read(
+            lambda connection: log_store.read_counts(connection, self.origin, first_day, last_day)
+        )
+
+    def _read(self, ask: Callable[[Connection], T]) -> T:
         try:
             with read_transaction(self._engine) as connection:
-                return log_store.read_counts(connection, self.origin, first_day, last_day)
+                return ask(connection)
         except StorageError as error:
             raise LogUnavailableError(f"the log cannot be read: {error}") from None

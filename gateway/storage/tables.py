@@ -35,6 +35,16 @@ checkpoints = Table(
     Column("edge", LargeBinary, nullable=False),
 )
 
+# Where the journal entries are: one row each, written with the entry. Without it, knowing what is
+# in force would mean reading the whole log.
+journal = Table(
+    "journal",
+    metadata,
+    Column("log", Text, primary_key=True),
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("type", Text, nullable=False),
+)
+
 # C2SP tlog-tiles: level L holds hashes of tree level 8L, up to 256 of 32 bytes. Level 0 has full
 # tiles only (the rest are in `entries`); above it the last tile may be short and grows in place.
 tiles = Table(
@@ -89,6 +99,7 @@ activations = Table(
     Column("activated_at", String(27), nullable=False),
 )
 
+# By hash: bundle archives, signed floors, impact reports.
 bundles = Table(
     "bundles",
     metadata,

@@ -5,12 +5,19 @@ from collections.abc import Sequence
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateway import canonical
-from gateway.audit.errors import EntryRefusedError
+from gateway.audit.errors import EntryRefusedError, MovedError
+from gateway.audit.journal import (
+    JOURNAL_TYPES,
+    UNLINKED_TYPES,
+    Journal,
+    JournalHeads,
+    JournalLinkError,
+)
 from gateway.audit.port import Appended, Draft, Payload
 from gateway.clock import Clock, ManualClock
-from gateway.errors import LogUnavailableError
+from gateway.errors import CanonicalError, LogUnavailableError
 from gateway.transparency.checkpoint import sign_checkpoint
-from gateway.transparency.entry import GENESIS, encode_entry, leaf_hash
+from gateway.transparency.entry import GENESIS, Entry, encode_entry, leaf_hash, parse_entry
 from gateway.transparency.errors import EntryError
 from gateway.transparency.merkle import CompactRange
 from gateway.transparency.notes import Signer
@@ -30,11 +37,12 @@ class MemoryLog:
         self._signer = signer or Signer(origin, Ed25519PrivateKey.generate())
         self._tree = CompactRange()
         self._head = GENESIS
+        self._journal = Journal()
         self.failing: str | None = None
         self.entries: list[bytes] = []
         self.payloads: dict[str, Payload] = {}
         body = canonical.encode({"checkpoint_key": self._signer.vkey})
-        self._write([Draft("log.opened", ACTOR, body)], [])
+        self._write([Draft("log.opened", ACTOR, body)], [], None)
 
     @property
     def origin(self) -> str:
@@ -46,11 +54,34 @@ class MemoryLog:
         return self._signer.vkey
 
     async def append(
-        self, drafts: Sequence[Draft], payloads: Sequence[Payload] = ()
+        self,
+        drafts: Sequence[Draft],
+        payloads: Sequence[Payload] = (),
+        *,
+        after: int | None = None,
+        fence: int | None = None,
     ) -> list[Appended]:
         if self.failing is not None:
             raise LogUnavailableError(self.failing)
-        return self._write(drafts, payloads)
+        heads = self._journal.heads
+        if after not in (None, heads.journal) or fence not in (None, heads.activation):
+            raise MovedError(*heads)
+        try:
+            return self._write(drafts, payloads, after)
+        except EntryRefusedError:
+            self._journal.heads = heads
+            raise
+
+    async def journal(self, start: int = 0) -> list[Entry]:
+        if self.failing is not None:
+            raise LogUnavailableError(self.failing)
+        parsed = [parse_entry(data) for data in self.entries[start:]]
+        return [entry for entry in parsed if entry.type in JOURNAL_TYPES]
+
+    async def heads(self) -> JournalHeads:
+        if self.failing is not None:
+            raise LogUnavailableError(self.failing)
+        return self._journal.heads
 
     def checkpoint(self) -> str | None:
         return sign_checkpoint(self._tree.size, self._tree.root(), self._signer).note
@@ -69,7 +100,9 @@ class MemoryLog:
                 found.append(body)
         return found
 
-    def _write(self, drafts: Sequence[Draft], payloads: Sequence[Payload]) -> list[Appended]:
+    def _write(
+        self, drafts: Sequence[Draft], payloads: Sequence[Payload], after: int | None
+    ) -> list[Appended]:
         ids = [payload.class_id for payload in payloads]
         if len(set(ids)) < len(ids) or self.payloads.keys() & set(ids):
             raise EntryRefusedError("a class id has a payload already: draw a new salt")
@@ -80,8 +113,9 @@ class MemoryLog:
         for seq, draft in enumerate(drafts, start=first):
             body = draft.body(first) if callable(draft.body) else draft.body
             try:
+                self._follow(seq, draft.type, body, after)
                 data = encode_entry(self.origin, seq, head, time_us, draft.type, draft.actor, body)
-            except EntryError as error:
+            except (EntryError, CanonicalError, JournalLinkError) as error:
                 raise EntryRefusedError(str(error)) from None
             head = leaf_hash(data)
             made.append(data)
@@ -91,3 +125,12 @@ class MemoryLog:
         self._tree.extend(place.leaf_hash for place in places)
         self.payloads.update(zip(ids, payloads, strict=True))
         return places
+
+    def _follow(self, seq: int, type: str, body: bytes, after: int | None) -> None:
+        if type not in JOURNAL_TYPES:
+            return
+        if after is None and type not in UNLINKED_TYPES:
+            raise JournalLinkError("the group does not say which journal entry it comes after")
+        value = canonical.decode(body)
+        assert isinstance(value, dict)
+        self._journal.follow(seq, type, value, must_link=after is not None)

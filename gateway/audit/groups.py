@@ -1,0 +1,112 @@
+"""From groups of drafts to the entries of one transaction, without storage."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from gateway import canonical
+from gateway.audit.counts import COUNTED_TYPE
+from gateway.audit.errors import EntryRefusedError, MovedError
+from gateway.audit.journal import (
+    JOURNAL_TYPES,
+    UNLINKED_TYPES,
+    Journal,
+    JournalHeads,
+    JournalLinkError,
+)
+from gateway.audit.port import Appended, Draft, Payload
+from gateway.errors import CanonicalError, LogUnavailableError
+from gateway.storage.journal_store import JournalRow
+from gateway.storage.log_store import EntryRow
+from gateway.transparency.entry import encode_entry, leaf_hash
+from gateway.transparency.errors import EntryError
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """What one caller appends: all of it or nothing, gapless. `after` and `fence` as in
+    `Log.append`."""
+
+    drafts: Sequence[Draft]
+    payloads: Sequence[Payload] = ()
+    after: int | None = None
+    fence: int | None = None
+
+
+Refusal: TypeAlias = LogUnavailableError | MovedError
+Outcome: TypeAlias = list[Appended] | Refusal
+
+
+class EntryBatch:
+    """One transaction's rows, and what each group is told once they are durable. Groups are taken
+    in order; one that is refused takes no place."""
+
+    def __init__(
+        self, log: str, time_us: int, size: int, head: bytes, journal: JournalHeads
+    ) -> None:
+        self._log = log
+        self._time_us = time_us
+        self._seq = size
+        self._prev = head
+        self._journal = Journal(journal)
+        self.rows: list[EntryRow] = []
+        self.journal_rows: list[JournalRow] = []
+        self.decisions: list[tuple[int, bytes]] = []
+        self.outcomes: list[Outcome] = []
+
+    @property
+    def heads(self) -> JournalHeads:
+        """Where the journal is after the groups taken so far."""
+        return self._journal.heads
+
+    def add(self, group: Group, error: Refusal | None = None) -> None:
+        """Take the next group; with an `error`, refuse it for that."""
+        heads = self.heads
+        made = error or _find_move(group, heads) or self._encode(group)
+        if not isinstance(made, list):
+            self._journal.heads = heads
+            self.outcomes.append(made)
+            return
+        self.outcomes.append([Appended(row.seq, row.leaf_hash) for row in made])
+        self.rows.extend(made)
+        for draft, row in zip(group.drafts, made, strict=True):
+            if draft.type == COUNTED_TYPE:
+                self.decisions.append((row.seq, row.data))
+            elif draft.type in JOURNAL_TYPES:
+                self.journal_rows.append(JournalRow(row.seq, draft.type))
+        if made:
+            self._seq, self._prev = made[-1].seq + 1, made[-1].leaf_hash
+
+    def _encode(self, group: Group) -> list[EntryRow] | EntryRefusedError:
+        rows: list[EntryRow] = []
+        first, prev = self._seq, self._prev
+        for seq, draft in enumerate(group.drafts, start=first):
+            kind = draft.type
+            try:
+                body = draft.body(first) if callable(draft.body) else draft.body
+                if kind in JOURNAL_TYPES:
+                    self._follow(group, seq, kind, body)
+                data = encode_entry(self._log, seq, prev, self._time_us, kind, draft.actor, body)
+            except (EntryError, CanonicalError, JournalLinkError) as error:
+                return EntryRefusedError(f"a {kind} entry cannot be written: {error}")
+            except Exception as error:  # noqa: BLE001 - a caller's function fails its own group
+                return EntryRefusedError(
+                    f"a {kind} entry has no body: {type(error).__name__}: {error}"
+                )
+            prev = leaf_hash(data)
+            rows.append(EntryRow(seq, data, prev))
+        return rows
+
+    def _follow(self, group: Group, seq: int, type: str, body: bytes) -> None:
+        if group.after is None and type not in UNLINKED_TYPES:
+            raise JournalLinkError("the group does not say which journal entry it comes after")
+        value = canonical.decode(body)
+        if not isinstance(value, dict):
+            raise JournalLinkError("its body is no object")
+        self._journal.follow(seq, type, value, must_link=group.after is not None)
+
+
+def _find_move(group: Group, heads: JournalHeads) -> MovedError | None:
+    is_after = group.after is None or group.after == heads.journal
+    is_fenced = group.fence is None or group.fence == heads.activation
+    return None if is_after and is_fenced else MovedError(*heads)
