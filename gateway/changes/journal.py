@@ -34,11 +34,12 @@ Decide = Callable[[Governance], Sequence[JournalDraft]]
 
 
 class Journal:
-    """One process's view of one log's journal."""
+    """One process's view of one log's journal. `appended()` is told when this process added."""
 
-    def __init__(self, log: Log, clock: Clock) -> None:
+    def __init__(self, log: Log, clock: Clock, appended: Callable[[], None] = lambda: None) -> None:
         self._log = log
         self._clock = clock
+        self._appended = appended
         self._state = Governance()
         self._reading = asyncio.Lock()
 
@@ -70,6 +71,7 @@ class Journal:
                 await self._log.append(_placed(state, drafts, actor), after=state.journal)
             except MovedError:
                 continue
+            self._appended()
             return await self.refresh()
         raise ConflictError("others change the same thing at each try; look again and repeat it")
 

@@ -1,0 +1,138 @@
+"""Follows the log's journal, so that what this process serves is what is in force: the same in
+every process that shares the log.
+
+Between the moment that another activation is seen and the moment that it can be served, everything
+is kept under its number; verdicts made before that moment are refused by the log itself (the
+fence), so no verdict is ever recorded under an activation that is over.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+
+from gateway.audit.port import Log
+from gateway.changes.assembly import Assembly
+from gateway.changes.engines import Engines
+from gateway.changes.journal import Journal
+from gateway.changes.state import Change, Governance, Stage
+from gateway.decisions.policy import ActivePolicy
+from gateway.errors import ConfigError, GatewayError
+from gateway.wire.verdicts import PolicyRef
+
+LOOK_EVERY_SECONDS = 0.5
+
+
+class Follower:
+    """Call it for the policy in force; `start` first."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        log: Log,
+        assembly: Assembly,
+        engines: Engines,
+        publish: Callable[[PolicyRef], None] = lambda ref: None,
+    ) -> None:
+        self._journal = journal
+        self._log = log
+        self._assembly = assembly
+        self._engines = engines
+        self._publish = publish
+        self._policy: ActivePolicy | None = None
+        self._looking = asyncio.Lock()
+        self._wake = asyncio.Event()
+        self._warming: asyncio.Task[None] | None = None
+
+    def __call__(self) -> ActivePolicy:
+        if self._policy is None:
+            raise ConfigError("no policy is in force yet")
+        return self._policy
+
+    @property
+    def problem(self) -> str | None:
+        """Why what is in force is not served, or None."""
+        return self._policy.hold if self._policy is not None else "no policy is in force yet"
+
+    async def start(self) -> ActivePolicy:
+        """Serve what is in force; raises ConfigError, BundleError, EngineError and log errors."""
+        state = await self._journal.refresh()
+        if state.active is None:
+            raise ConfigError("no policy is in force yet")
+        await self._swap(await self._assembly.assemble(state, None))
+        return self()
+
+    def wake(self) -> None:
+        """Something was appended by this process: look now."""
+        self._wake.set()
+
+    async def follow(self) -> None:
+        """Look again and again; ends by cancellation."""
+        while True:
+            self._wake.clear()
+            try:
+                async with asyncio.timeout(LOOK_EVERY_SECONDS):
+                    await self._wake.wait()
+            except TimeoutError:
+                pass
+            await self.look()
+
+    async def look(self) -> None:
+        """Take in what changed. A log that cannot be read changes nothing: nothing can be recorded
+        then either, so nothing is answered."""
+        async with self._looking:
+            try:
+                heads = await self._log.heads()
+                if heads.journal != self._journal.state.journal or self.problem is not None:
+                    await self._catch_up()
+                await self._engines.retire(_used(self._journal.state))
+            except GatewayError as error:
+                if self._policy is not None and self._policy.hold is not None:
+                    self._hold(self._policy.ref.activation, str(error))
+
+    async def _catch_up(self) -> None:
+        state = await self._journal.refresh()
+        policy = self()
+        if state.activation != policy.ref.activation or policy.hold is not None:
+            self._hold(state.activation, "what is in force is being made ready")
+            await self._swap(await self._assembly.assemble(state, policy))
+        self._warm_up(state)
+
+    def _hold(self, activation: int, why: str) -> None:
+        """Keep everything under the new number: collectors that hear it void their leases."""
+        policy = self()
+        ref = PolicyRef(activation, policy.ref.revision, policy.ref.bundle, policy.ref.floor)
+        self._policy = replace(policy, ref=ref, hold=why)
+        self._publish(ref)
+
+    async def _swap(self, policy: ActivePolicy) -> None:
+        self._policy = policy
+        self._publish(policy.ref)
+
+    def _warm_up(self, state: Governance) -> None:
+        """An approved bundle will be asked soon: let its engine start now."""
+        if self._warming is not None and not self._warming.done():
+            return
+        for change in filter(_is_coming, state.changes.values()):
+            bundle = change.subject["bundle"]
+            if not self._engines.is_ready(bundle):
+                self._warming = asyncio.create_task(self._warm(bundle), name="engine-warm-up")
+                return
+
+    async def _warm(self, bundle: str) -> None:
+        try:
+            await self._engines.ready(bundle)
+        except GatewayError:
+            return  # it is tried again, and reported, when it is needed
+
+
+def _used(state: Governance) -> set[str]:
+    used = {one.subject["bundle"] for one in state.changes.values() if _is_coming(one)}
+    if state.active is not None:
+        used.add(state.active.bundle)
+    if state.rollout is not None:
+        used.add(state.rollout.bundle)
+    return used
+
+
+def _is_coming(change: Change) -> bool:
+    return change.stage is Stage.APPROVED and "bundle" in change.subject
