@@ -51,8 +51,8 @@ class OpaProgram:
     def run(self, arguments: list[str], seconds: float, stdin: bytes = b"") -> OpaAnswer:
         """Run `opa …` to its end; raises BundleError when it cannot be run or takes too long."""
         command, *rest = arguments
-        # `opa inspect` runs nothing, and takes no list of built-ins.
-        bound = [] if command == "inspect" else [f"--capabilities={self.capabilities}"]
+        # `opa inspect` and `opa parse` run nothing, and take no list of built-ins.
+        bound = [] if command in ("inspect", "parse") else [f"--capabilities={self.capabilities}"]
         words = [str(self.program), command, *bound, *rest]
         try:
             done = subprocess.run(  # noqa: S603 (the program is the author's, the words are ours)

@@ -68,6 +68,15 @@ def is_end_free(expression: str) -> bool:
     return all(_is_node_end_free(node) for node in nodes)
 
 
+def parse_tree(expression: str) -> tuple[Sequence[Node], str] | None:
+    """The nodes of Python's parser and the letters of the flags that hold throughout; None for what
+    RE2 and Python read differently."""
+    try:
+        return _parse(expression)
+    except _UnreadableError:
+        return None
+
+
 def prefix_expression(expression: str) -> str | None:
     """An RE2 expression that matches the whole of each text some continuation of which `expression`
     matches (as a search); None when every text must be taken to have such a continuation."""

@@ -43,6 +43,17 @@ class DocumentLimits:
 
 DEFAULT_LIMITS = DocumentLimits()
 
+Path = tuple[str | int, ...]  # the names and positions that lead to a value
+Place = tuple[int, int]  # line and column, both from 1
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where each value of one document begins, and each name. What an alias stands for has none."""
+
+    values: dict[Path, Place] = field(default_factory=dict)
+    names: dict[Path, Place] = field(default_factory=dict)
+
 
 def load_yaml(text: str, place: str, limits: DocumentLimits = DEFAULT_LIMITS) -> Any:
     """The value of one YAML document: None, bool, int, float, str, list or dict with text keys.
@@ -51,14 +62,24 @@ def load_yaml(text: str, place: str, limits: DocumentLimits = DEFAULT_LIMITS) ->
     (`place:line:column: sentence`) for bad syntax, duplicate or non-text names, merge keys, tags
     beyond the core schema, numbers that are not finite, several documents, and past `limits`.
     """
+    return _Builder(place, limits).build(_parse_events(text, place, limits))
+
+
+def load_yaml_with_places(
+    text: str, place: str, limits: DocumentLimits = DEFAULT_LIMITS
+) -> tuple[Any, Places]:
+    """As `load_yaml`, with the place of each value: for messages about a document that is YAML."""
+    places = Places()
+    builder = _Builder(place, limits, places)
+    return builder.build(_parse_events(text, place, limits)), places
+
+
+def _parse_events(text: str, place: str, limits: DocumentLimits) -> Iterator[Any]:
     if len(text) > limits.max_characters:
         raise ConfigError(
             f"{place}:1:1: the document is longer than {limits.max_characters} characters; split it"
         )
-    return _Builder(place, limits).build(_parse_events(text.removeprefix("\ufeff"), place))
-
-
-def _parse_events(text: str, place: str) -> Iterator[Any]:
+    text = text.removeprefix("\ufeff")
     try:
         yield from yaml.parse(text, Loader=_PARSER)
     except yaml.reader.ReaderError as error:
@@ -104,6 +125,7 @@ class _Builder:
 
     place: str
     limits: DocumentLimits
+    places: Places | None = None
     stack: list[_Open] = field(default_factory=list)
     anchors: dict[str, tuple[Any, int]] = field(default_factory=dict)
     nodes: int = 0
@@ -113,8 +135,27 @@ class _Builder:
 
     def build(self, events: Iterator[Any]) -> Any:
         for event in events:
+            if self.places is not None:
+                self._note_place(event, self.places)
             self._take(event)
         return self.root
+
+    def _note_place(self, event: Any, places: Places) -> None:
+        if not isinstance(event, yaml.NodeEvent):
+            return
+        mark: Any = event.start_mark
+        top = self.stack[-1] if self.stack else None
+        if top is not None and isinstance(top.value, dict) and top.name is None:
+            name = event.value if isinstance(event, yaml.ScalarEvent) else ""
+            places.names[(*self._path(self.stack[:-1]), name)] = mark.line + 1, mark.column + 1
+        else:
+            places.values[self._path(self.stack)] = mark.line + 1, mark.column + 1
+
+    @staticmethod
+    def _path(stack: list[_Open]) -> Path:
+        return tuple(
+            len(item.value) if isinstance(item.value, list) else item.name or "" for item in stack
+        )
 
     def _take(self, event: Any) -> None:
         match event:
