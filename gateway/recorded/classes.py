@@ -3,8 +3,8 @@
 import msgspec
 
 from gateway.recorded.entries import RecordedShapeError
-from gateway.wire.classes import ClassDeclaration, ProcessClass, Sender, class_id
-from gateway.wire.verdicts import KEEP_PERMILLE, Action
+from gateway.wire.classes import ProcessClass, Sender, class_id
+from gateway.wire.verdicts import Action
 
 
 class _Payload(msgspec.Struct, rename={"class_bytes": "class"}, forbid_unknown_fields=True):
@@ -50,15 +50,3 @@ def open_class(committed: str, payload: bytes) -> ProcessClass:
         profile=found.profile,
         sender=Sender(found.environment, found.region, found.tier),
     )
-
-
-def restrict_class(process_class: ProcessClass, declaration: ClassDeclaration) -> ProcessClass:
-    """What a bundle of this declaration sees of the class: its own attributes and score buckets
-    (a doubt about a score is more protection). An attribute that was not recorded is absent."""
-    declared = set(declaration.attributes)
-    attributes = tuple(pair for pair in process_class.attributes if pair[0] in declared)
-    edges = declaration.score_edges
-    score = next((edge for edge in edges if edge >= process_class.score), KEEP_PERMILLE)
-    if attributes == process_class.attributes and score == process_class.score:
-        return process_class
-    return msgspec.structs.replace(process_class, attributes=attributes, score=score)

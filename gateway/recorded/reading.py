@@ -30,15 +30,31 @@ ScheduleOf = Callable[[str], Schedule | None]
 
 
 @dataclass(frozen=True, slots=True)
+class Span:
+    """A verdict was given `times` times in [at_us, until_us), while the same windows were open."""
+
+    at_us: int
+    until_us: int
+    times: int
+
+
+@dataclass(frozen=True, slots=True)
 class RecordedClass:
-    """A class and a verdict that it was given `weight` times in a period, all in spans of time
-    [at_us, until_us) in which the same windows were open."""
+    """A class, a verdict that it was given in a period, and when; `spans` are in order of time."""
 
     process_class: ProcessClass
     settled: Settled
-    weight: int
-    spans: tuple[tuple[int, int], ...]
-    last_day: str
+    spans: tuple[Span, ...]
+
+    @property
+    def weight(self) -> int:
+        """How often the verdict was given."""
+        return sum(span.times for span in self.spans)
+
+    @property
+    def last_day(self) -> str:
+        """The last day (`YYYY-MM-DD`) on which the class was evaluated."""
+        return format_time(self.spans[-1].at_us)[:10]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +81,8 @@ class _Merger:
         self._period = (first_us, last_us)
         self._timelines: dict[str, Timeline] = {}
         self._settled: dict[bytes, Settled] = {}
-        self._weights: Counter[tuple[ProcessClass, bytes]] = Counter()
-        self._spans: defaultdict[tuple[ProcessClass, bytes], set[tuple[int, int]]]
-        self._spans = defaultdict(set)
+        self._found: defaultdict[tuple[ProcessClass, bytes], Counter[tuple[int, int]]]
+        self._found = defaultdict(Counter)
         self.unreadable: Counter[str] = Counter()
 
     def add(
@@ -84,9 +99,7 @@ class _Merger:
         except RecordedShapeError:
             self.unreadable[MALFORMED] += weight
             return
-        key = (process_class, verdict)
-        self._weights[key] += weight
-        self._spans[key].add(self._span(entry))
+        self._found[process_class, verdict][self._span(entry)] += weight
 
     def _span(self, entry: Evaluations) -> tuple[int, int]:
         timeline = self._timelines.get(entry.bundle)
@@ -96,10 +109,9 @@ class _Merger:
         return entry.context_us, timeline.epoch_end_us(entry.context_us)
 
     def classes(self) -> Iterator[RecordedClass]:
-        for (process_class, verdict), weight in self._weights.items():
-            spans = tuple(sorted(self._spans[process_class, verdict]))
-            last_day = format_time(spans[-1][0])[:10]
-            yield RecordedClass(process_class, self._settled[verdict], weight, spans, last_day)
+        for (process_class, verdict), times in self._found.items():
+            spans = tuple(Span(*span, times[span]) for span in sorted(times))
+            yield RecordedClass(process_class, self._settled[verdict], spans)
 
 
 def read_recorded(

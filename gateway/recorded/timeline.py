@@ -1,6 +1,6 @@
 """Which windows were open when, over a whole period, worked out once."""
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import Counter
 
 from gateway.decisions.windows import Schedule
@@ -31,12 +31,14 @@ class Timeline:
             standing.update(changes[instant])
             self._open.append(tuple(sorted(name for name, count in standing.items() if count > 0)))
 
-    def open_during(self, at_us: int, until_us: int) -> tuple[tuple[str, ...], ...]:
-        """The different sets of windows open in [at_us, until_us), sorted; the set of `at_us`
-        alone when the span is empty."""
-        first = bisect_right(self._instants, at_us)
-        last = bisect_right(self._instants, max(at_us, until_us - 1))
-        return tuple(sorted(set(self._open[first : last + 1])))
+    def open_at(self, at_us: int) -> tuple[str, ...]:
+        """Sorted names of the windows that are open then."""
+        return self._open[bisect_right(self._instants, at_us)]
+
+    def changes(self, after_us: int, before_us: int) -> list[int]:
+        """The instants between the two at which a window opens or closes."""
+        first = bisect_right(self._instants, after_us)
+        return self._instants[first : bisect_left(self._instants, before_us)]
 
     def epoch_end_us(self, at_us: int) -> int:
         """How long a verdict given at `at_us` could be given again: until a window opens or closes,
@@ -46,3 +48,12 @@ class Timeline:
         if following == len(self._instants):
             return midnight_us
         return min(midnight_us, self._instants[following])
+
+
+def open_pairs(
+    one: Timeline, other: Timeline, at_us: int, until_us: int
+) -> tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]:
+    """Which windows of two schedules were open together at some moment of [at_us, until_us); of
+    `at_us` alone when that is empty."""
+    instants = {at_us, *one.changes(at_us, until_us), *other.changes(at_us, until_us)}
+    return tuple(sorted({(one.open_at(instant), other.open_at(instant)) for instant in instants}))
