@@ -10,6 +10,7 @@ Exit status: 0 at least 95 % killed and every survivor listed with its reason in
 import argparse
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
@@ -71,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _shower(console: Console, wanted: int | None):  # type: ignore[no-untyped-def]
+def _shower(console: Console, wanted: int | None) -> Callable[[Progress], None]:
     def show(progress: Progress) -> None:
         if console.is_terminal:
             console.print(progress.line(wanted), end="\r")

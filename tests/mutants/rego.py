@@ -203,7 +203,7 @@ def _term(source: _Source, node: Node, place: str) -> Iterator[Mutant]:
         span = source.span(node)
         if kind == "number":
             for change in (1, -1):
-                yield source.edit(place, "number", span, str(int(value) + change))
+                yield source.edit(place, "number", span, str(int(span.text) + change))
         elif kind == "boolean" and span.text in ("true", "false"):
             yield source.edit(place, "constant", span, "false" if value else "true")
         elif span.text[0] in '"`':  # otherwise a part of a dotted reference

@@ -1,0 +1,118 @@
+"""Families of laws as data (docs/authoring-first-steps.md, "How a family is written")."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from tests.golden.baseline import Process, Sender
+from tests.golden.findings import Finding, find
+from tests.golden.patterns import matches_row
+from tests.golden.tables import Row, Tables
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a sender stands. `is_listed` is whether the table of regions knows the region."""
+
+    environment: str
+    region: str
+    jurisdictions: frozenset[str]
+    is_listed: bool
+
+    @classmethod
+    def of(cls, sender: Sender, tables: Tables) -> "Place":
+        found = jurisdictions(tables).get(sender.region)
+        return cls(sender.environment, sender.region, found or frozenset(), found is not None)
+
+    def is_under(self, applies_to: Row, protects: bool) -> bool:
+        """Whether each condition that is given holds. A region that nobody listed is under every
+        law that protects."""
+        environments = applies_to.get("environments")
+        if environments is not None and self.environment not in environments:
+            return False
+        if not self.is_listed:
+            return protects
+        regions, laws = applies_to.get("regions"), applies_to.get("jurisdictions")
+        return (regions is None or self.region in regions) and (
+            laws is None or not self.jurisdictions.isdisjoint(laws)
+        )
+
+
+def jurisdictions(tables: Tables) -> dict[str, frozenset[str]]:
+    """The jurisdictions of each region that the table lists."""
+    regions = tables.by_name["regions"]
+    return {
+        name: frozenset(laws)
+        for part in ("clouds", "sites")
+        for name, laws in (regions.get(part) or {}).items()
+    }
+
+
+def family_findings(tables: Tables, sender: Sender, process: Process) -> Iterator[Finding]:
+    """The findings of every family for one process."""
+    place = Place.of(sender, tables)
+    for _, family in tables.families:
+        yield from _findings(tables, place, family, process)
+
+
+def _findings(tables: Tables, place: Place, family: Row, process: Process) -> Iterator[Finding]:
+    head = family["family"]
+    applies = head.get("applies_to", {})
+
+    def say(kind: str, row: Row, obligations: tuple[Row, ...]) -> Finding:
+        return find(tables.rules[f"rules.families.{kind}"], row, obligations, head)
+
+    own = tuple({"type": kind} for kind in head.get("obligations", []))
+    never = _matched(family.get("never_filter", []), process)
+    is_protected = place.is_under(applies, protects=True)
+    services = _matched(family.get("services", []), process) if is_protected else []
+    services = [row for row in services if place.is_under(row.get("applies_to", {}), True)]
+    yield from (say("never_filter", row, own) for row in never)
+    yield from (say("services", row, own) for row in services)
+    in_scope = bool(never or services)
+    for kind in ("retention", "residency", "masks", "handling"):
+        for row in family.get(kind, []):
+            protects = _protects(kind, row)
+            if row.get("of") == "services" and not in_scope:
+                continue
+            if place.is_under(applies, protects) and place.is_under(
+                row.get("applies_to", {}), protects
+            ):
+                yield say(kind, row, _duties(tables, kind, row))
+
+
+def _protects(kind: str, row: Row) -> bool:
+    """What an unlisted region is under: deleting early and keeping data in lose evidence there."""
+    return kind in ("masks", "handling") or (
+        kind == "retention" and "at_most" not in row["retain_days"]
+    )
+
+
+def _matched(rows: list[Row], process: Process) -> list[Row]:
+    names = process.names or frozenset()
+    return [row for row in rows if any(matches_row(row, name) for name in names)]
+
+
+def _duties(tables: Tables, kind: str, row: Row) -> tuple[Row, ...]:
+    if kind == "retention":
+        return ({"type": "retain_days", **row["retain_days"]},)
+    if kind == "residency":
+        return ({"type": "allowed_regions", "regions": allowed_regions(tables, row)},)
+    if kind == "masks":
+        return ({"type": "mask", "attributes": row["attributes"]},)
+    return tuple({"type": one} for one in row["obligations"])
+
+
+def allowed_regions(tables: Tables, row: Row) -> list[str]:
+    """Every listed region of the row's jurisdictions, and of those that its table of adequacy
+    relies on."""
+    wanted = set(row["jurisdictions"])
+    if "adequacy" in row:
+        wanted |= set(_adequate(tables, row["adequacy"]))
+    return sorted(
+        name for name, laws in jurisdictions(tables).items() if not laws.isdisjoint(wanted)
+    )
+
+
+def _adequate(tables: Tables, table: str) -> list[Any]:
+    return list(tables.by_name["adequacy"][table])
