@@ -8,10 +8,13 @@
 * `rego_compat=True`, its default, rewrites policies that OPA refuses, and its `get_data` takes
   `false` and `{}` for absent. Neither is used: policies come to OPA only as reviewed bundles, and
   the supervised OPA's own authorisation refuses everything but the one question.
+* Its session takes no CA but the system's and asks for a name, not a context: over TLS the session
+  is made here, with a context of ours.
 * Redirects are not followed and compressed answers not asked for.
 """
 
 import asyncio
+import ssl
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,11 +35,13 @@ class UnreachableError(EngineError):
 
 @dataclass(frozen=True, slots=True)
 class OpaAddress:
-    """Where an OPA listens, and the bearer token it wants."""
+    """Where an OPA listens, the bearer token it wants (none where empty), and for https the context
+    that shows our certificate and holds the CA of its own."""
 
     host: str
     port: int
-    token: str = field(repr=False)
+    token: str = field(default="", repr=False)
+    tls: ssl.SSLContext | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +60,11 @@ class OpaClient:
     """One session with one OPA. Open it inside the event loop that uses it."""
 
     def __init__(self, address: OpaAddress, timeout_seconds: float) -> None:
+        self._tls = address.tls
         self._library: Any = AsyncOpaClient(
             host=address.host,
             port=address.port,
+            ssl=address.tls is not None,
             token=address.token,
             retries=0,
             timeout=timeout_seconds,
@@ -65,7 +72,15 @@ class OpaClient:
 
     async def open(self) -> None:
         """Make the session; connects to nothing yet."""
-        await self._library._init_session()
+        if self._tls is None:
+            await self._library._init_session()
+            return
+        self._library._connector = aiohttp.TCPConnector(ssl=self._tls)
+        self._library._session = aiohttp.ClientSession(
+            headers=self._library.headers,
+            connector=self._library._connector,
+            timeout=aiohttp.ClientTimeout(total=self._library.timeout),
+        )
 
     async def aclose(self) -> None:
         await self._library.close_connection()

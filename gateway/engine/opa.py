@@ -5,12 +5,19 @@ it is bounded. A wrong revision, or an OPA that is not there, fails every class 
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
 
-from gateway.engine.answer import SpoiledAnswerError, read_envelope, read_verdicts, revisions
+from gateway.engine.answer import (
+    Envelope,
+    SpoiledAnswerError,
+    read_envelope,
+    read_verdicts,
+    revisions,
+)
 from gateway.engine.client import OpaAddress, OpaClient, RawAnswer, UnreachableError
 from gateway.engine.port import EngineFailure, EngineVersion, RuleVerdict
 from gateway.engine.question import Proposed, encode_question, propose, refs_for
@@ -48,8 +55,9 @@ DEFAULT_LIMITS = EngineLimits()
 
 class OpaEngine:
     """Asks one OPA. `expected` maps each bundle's name to its revision: an answer counts only when
-    its provenance says exactly that. `on_outcome` hears the code of each question's failure, or
-    None for an answer."""
+    its provenance says exactly that, but for bundles named in `others`, and names the version of
+    OPA that `connect` learned. `on_outcome` hears the code of each question's failure, or None for
+    an answer."""
 
     def __init__(
         self,
@@ -57,9 +65,11 @@ class OpaEngine:
         expected: Mapping[str, str],
         limits: EngineLimits = DEFAULT_LIMITS,
         on_outcome: Callable[[str | None], None] = lambda _code: None,
+        others: Collection[str] = (),
     ) -> None:
         self._client = OpaClient(address, limits.deadline_seconds)
         self._expected = dict(expected)
+        self._others = frozenset(others) - self._expected.keys()
         self._limits = limits
         self._on_outcome = on_outcome
         self._slots = asyncio.Semaphore(limits.concurrent)
@@ -93,9 +103,14 @@ class OpaEngine:
         return self._wrong_revision(revisions(envelope))
 
     async def evaluate(
-        self, sender: Sender, windows: Sequence[str], classes: Sequence[ProcessClass]
+        self,
+        sender: Sender,
+        windows: Sequence[str],
+        classes: Sequence[ProcessClass],
+        seconds: float = math.inf,
     ) -> list[Answer]:
-        """One answer per class, by position; failures stand at their positions."""
+        """One answer per class, by position; failures stand at their positions. `seconds` shortens
+        the deadline for whoever has used up some of it."""
         answers: list[Answer] = [_TIMED_OUT] * len(classes)
         proposals: dict[int, Proposed] = {}
         for position, process_class in enumerate(classes):
@@ -108,7 +123,7 @@ class OpaEngine:
             return [closed if at in proposals else answers[at] for at in range(len(classes))]
         errand = _Errand(sender, tuple(windows), proposals, answers)
         try:
-            async with asyncio.timeout(self._limits.deadline_seconds):
+            async with asyncio.timeout(min(seconds, self._limits.deadline_seconds)):
                 await self._settle_parts(errand, self._first_parts(list(proposals)), is_first=True)
         except TimeoutError:
             pass  # what has no answer yet keeps the failure it started with
@@ -177,15 +192,24 @@ class OpaEngine:
             raise SpoiledAnswerError("timeout", _TIMED_OUT.detail) from None
         _raise_for_status(answer)
         envelope = read_envelope(answer.body)
-        if failure := self._wrong_revision(revisions(envelope)):
+        failure = self._wrong_revision(revisions(envelope)) or self._other_version(envelope)
+        if failure is not None:
             raise _RefusedQuestionError(failure)
         return read_verdicts(envelope, asked)
 
     def _wrong_revision(self, found: Mapping[str, str]) -> EngineFailure | None:
-        if found == self._expected:
+        counted = {name: found[name] for name in found if name not in self._others}
+        if counted == self._expected:
             return None
         shown = ", ".join(f"{name}: {revision}" for name, revision in sorted(found.items()))
         return EngineFailure("wrong_revision", f"answered by {shown or 'no bundle'}"[:_MAX_DETAIL])
+
+    def _other_version(self, envelope: Envelope) -> EngineFailure | None:
+        """The log pins the version (P9), so an OPA that was exchanged has to be met anew first."""
+        known, found = self._version.version, envelope.provenance.version
+        if not known or found == known:
+            return None
+        return EngineFailure("other_version", f"answered by OPA {found}, not {known}"[:_MAX_DETAIL])
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,16 +1,19 @@
-"""What every engine promises, over the fake and the real supervised OPA."""
+"""What every engine promises, over the fake, the real supervised OPA, and a real OPA over mTLS."""
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 
 import pytest
 
 from gateway.engine.port import Engine, EngineFailure, RuleVerdict
+from gateway.engine.process import POLICIES_NAME
+from gateway.engine.remote import RemoteOpa
 from gateway.engine.supervisor import SupervisedOpa
 from gateway.wire.classes import ClassDeclaration, ProcessClass, Sender, project
 from tests.fakes.bundles import real_opa, small_bundle
 from tests.fakes.engine import FakeEngine
+from tests.fakes.remote_opa import RemoteServer
 
 SENDER = Sender("production", "eu-west-1", "central")
 DECLARATION = ClassDeclaration(
@@ -37,7 +40,36 @@ def classes_of(names: Iterable[str], action: str = "drop") -> list[ProcessClass]
     ]
 
 
-@pytest.fixture(params=["fake", pytest.param("opa", marks=pytest.mark.opa)])
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RemoteServer]:
+    """An OPA of the user's, started once: its engines do not stop it."""
+    folder = tmp_path_factory.mktemp("opa")
+    (folder / POLICIES_NAME).write_bytes(small_bundle().archive)
+    server = RemoteServer(folder, arguments=("--bundle", POLICIES_NAME))
+    server.start()
+    yield server
+    server.kill()
+
+
+async def make_engine(kind: str, request: pytest.FixtureRequest) -> Engine:
+    """A started engine of this kind."""
+    if kind == "remote":
+        server: RemoteServer = request.getfixturevalue("server")
+        remote = RemoteOpa([server.address], {POLICIES_NAME: small_bundle().revision})
+        await remote.start()
+        return remote
+    supervised = SupervisedOpa(small_bundle(), real_opa())
+    await supervised.start()
+    return supervised
+
+
+@pytest.fixture(
+    params=[
+        "fake",
+        pytest.param("opa", marks=pytest.mark.opa),
+        pytest.param("remote", marks=pytest.mark.opa),
+    ]
+)
 def run(request: pytest.FixtureRequest) -> Run:
     """Runs a scenario over an engine that is started for it and closed after it."""
 
@@ -48,8 +80,7 @@ def run(request: pytest.FixtureRequest) -> Run:
             }
             await scenario(FakeEngine(answers=answers))
             return
-        engine = SupervisedOpa(small_bundle(), real_opa())
-        await engine.start()
+        engine = await make_engine(request.param, request)
         try:
             await scenario(engine)
         finally:
