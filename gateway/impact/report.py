@@ -99,5 +99,4 @@ class Impact:
 
 def losses_hash(names: Sequence[str]) -> str:
     """hex(SHA-256(canonical(names, sorted)))."""
-    ordered: list[canonical.Value] = sorted(names)
-    return hashlib.sha256(canonical.encode(ordered)).hexdigest()
+    return hashlib.sha256(canonical.encode([*sorted(names)])).hexdigest()

@@ -14,9 +14,10 @@ from gateway.decisions.exceptions import NONE_GRANTED, Exceptions
 from gateway.decisions.floor import Floor
 from gateway.decisions.verdict import Settled
 from gateway.decisions.windows import Schedule
-from gateway.engine.port import Engine, EngineFailure, RuleVerdict
+from gateway.engine.port import Engine, EngineFailure
 from gateway.errors import EngineError
 from gateway.recorded.bundles import StoredBundle
+from gateway.recorded.settling import SettleClass
 from gateway.wire.classes import ClassDeclaration, ProcessClass, Sender, restrict
 
 BATCH_CLASSES = 250
@@ -26,9 +27,6 @@ _UNUSABLE = ("unreachable", "wrong_revision")  # of all classes at once, whateve
 Windows = tuple[str, ...]
 Question = tuple[ProcessClass, Windows]
 OnProgress = Callable[[int, int], None]
-SettleClass = Callable[
-    [ProcessClass, RuleVerdict | EngineFailure, Floor, Exceptions], tuple[Settled, str | None]
-]
 
 
 @dataclass(frozen=True, slots=True)
