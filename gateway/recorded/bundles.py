@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.bundles import manifest as manifests
 from gateway.bundles import signatures
 from gateway.bundles.archive import read_archive
 from gateway.bundles.folder import REVISION_HEX_DIGITS, Bundle, parse_bundle
@@ -15,8 +14,7 @@ from gateway.wire.classes import ClassDeclaration
 
 @dataclass(frozen=True, slots=True)
 class StoredBundle:
-    """A bundle as it was accepted. `hash` is what the log pins; it is over files that the archive
-    leaves out (tests), so an archive shows only the beginning of it, in its revision."""
+    """A bundle as it was accepted. `hash` is what the log pins, `archive` what OPA loads."""
 
     hash: str
     revision: str
@@ -30,29 +28,22 @@ class StoredBundle:
 def stored_bundle(bundle_hash: str, archive: bytes) -> StoredBundle:
     """The bundle of a stored archive; raises BundleError when it is none, or another bundle's."""
     files = read_archive(archive)
-    files.pop(signatures.PATH, None)
+    files.pop(signatures.PATH, None)  # whose key that was is no matter: the log pins the content
     bundle = parse_bundle(files)
-    if bundle.hash == bundle_hash:  # the whole bundle was stored, as its author built it
-        return accepted_bundle(bundle)
-    revision = manifests.read_manifest(files[manifests.PATH]).revision
-    if revision.rpartition("-")[2] != bundle_hash[:REVISION_HEX_DIGITS]:
+    if bundle.hash != bundle_hash:
         raise BundleError(
-            f"the archive stored as bundle {bundle_hash[:REVISION_HEX_DIGITS]} is of revision "
-            f"{revision[:80]!r}"
+            f"what is stored as bundle {bundle_hash[:REVISION_HEX_DIGITS]} is another one, "
+            f"{bundle.revision}; restore a backup"
         )
-    return _stored(bundle, bundle_hash, revision, archive)
+    return accepted_bundle(bundle)
 
 
 def accepted_bundle(bundle: Bundle) -> StoredBundle:
-    """A bundle that was read from its source; raises BundleError for windows that are none."""
-    return _stored(bundle, bundle.hash, bundle.revision, bundle.archive)
-
-
-def _stored(bundle: Bundle, bundle_hash: str, revision: str, archive: bytes) -> StoredBundle:
+    """A bundle that was read; raises BundleError for windows that are none."""
     return StoredBundle(
-        hash=bundle_hash,
-        revision=revision,
-        archive=archive,
+        hash=bundle.hash,
+        revision=bundle.revision,
+        archive=bundle.archive,
         data=bundle.data,
         declaration=bundle.class_declaration,
         schedule=parse_windows(bundle.windows),

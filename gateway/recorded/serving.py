@@ -24,10 +24,3 @@ class ServingHistory(Protocol):
 
     def serving_at(self, activation: int) -> ServingRecord | None:
         """What was served under this number, or None when nobody knows; raises StorageError."""
-
-
-class BundleArchives(Protocol):
-    """The bundle store."""
-
-    def stored(self, key: str) -> bytes | None:
-        """A bundle's archive by the bundle's hash, or None; raises StorageError."""

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from gateway.audit.port import BundleStore
 from gateway.decisions.exceptions import Exceptions
 from gateway.decisions.floor import Floor
 from gateway.engine.port import Engine
@@ -12,7 +13,7 @@ from gateway.recorded.bundles import StoredBundle, stored_bundle
 from gateway.recorded.entries import ACTIVE_LANE, CANARY_LANE, Evaluations
 from gateway.recorded.floors import floor_of
 from gateway.recorded.protection import live_exceptions
-from gateway.recorded.serving import BundleArchives, ServingHistory, ServingRecord
+from gateway.recorded.serving import ServingHistory, ServingRecord
 from gateway.replay.engines import Engines
 from gateway.replay.report import Outcome
 from gateway.wire.classes import ClassDeclaration
@@ -59,13 +60,13 @@ class PastPolicies:
     def __init__(
         self,
         history: ServingHistory,
-        archives: BundleArchives,
+        store: BundleStore,
         engines: Engines,
         any_engine: bool = False,
     ) -> None:
         """`any_engine`: take an engine of another version, and say so."""
         self._history = history
-        self._archives = archives
+        self._store = store
         self._engines = engines
         self._any_engine = any_engine
         self._bundles: dict[str, StoredBundle] = {}
@@ -146,7 +147,7 @@ class PastPolicies:
 
     def _bundle(self, bundle_hash: str) -> StoredBundle:
         if bundle_hash not in self._bundles:
-            archive = self._archives.stored(bundle_hash)
+            archive = self._store.get(bundle_hash)
             if archive is None:
                 raise UnknownError(
                     Outcome.BUNDLE_MISSING, f"bundle {_short(bundle_hash)} is not in the store"

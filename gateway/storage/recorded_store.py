@@ -1,4 +1,4 @@
-"""Recorded verdicts in the database: evaluations entries, weights, and what was in force."""
+"""Recorded verdicts in the database: evaluations entries, and weights."""
 
 from collections.abc import Iterator, Sequence
 
@@ -6,10 +6,9 @@ from sqlalchemy import func, literal, select
 
 from gateway.recorded.entries import EVALUATIONS
 from gateway.recorded.port import Weight
-from gateway.recorded.serving import ServingRecord
 from gateway.storage.engine import Engine, StorageError, read_transaction
 from gateway.storage.log_store import count_entries, read_counts
-from gateway.storage.tables import activations, bundles, entries
+from gateway.storage.tables import entries
 from gateway.transparency.entry import Entry, parse_entry
 from gateway.transparency.errors import EntryError
 
@@ -76,29 +75,6 @@ class SqlRecordedEntries:
         with read_transaction(self._engine) as connection:
             rows = read_counts(connection, self._log, first_day, last_day)
         return [Weight(*row) for row in rows]
-
-
-class SqlServingHistory:
-    """What was in force, from the rows of activations alone: no canary, no exception and no
-    protection by hand stands there. The replay holds it against what each entry pins."""
-
-    def __init__(self, engine: Engine, log: str) -> None:
-        self._engine = engine
-        self._log = log
-
-    def serving_at(self, activation: int) -> ServingRecord | None:
-        columns = activations.c
-        query = (
-            select(columns.bundle, columns.floor, bundles.c.archive)
-            .select_from(activations)
-            .join(bundles, bundles.c.hash == columns.floor, isouter=True)
-            .where(columns.log == self._log, columns.number == activation)
-        )
-        with read_transaction(self._engine) as connection:
-            row = connection.execute(query).first()
-        if row is None:
-            return None
-        return ServingRecord(activation, row.bundle, row.floor, bytes(row.archive or b""))
 
 
 def _parse(rows: Iterator[tuple[int, bytes]]) -> Iterator[Entry]:
