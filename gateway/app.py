@@ -5,7 +5,7 @@ import hashlib
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
@@ -16,46 +16,38 @@ from starlette.types import ASGIApp
 
 from gateway import canonical
 from gateway.api.application import create_application
+from gateway.api.authzen import authzen_router
 from gateway.api.bodies import BodyLimits
+from gateway.api.bundles import bundles_router
 from gateway.api.decisions import decision_handler, decisions_router, ledger_handler
 from gateway.api.denials import DenialRecorder
+from gateway.api.events import events_router
 from gateway.api.evidence import evidence_router
 from gateway.api.health import Check, health_router
 from gateway.api.metrics import Metrics
+from gateway.api.status import EngineReports, EngineReportsCollector, status_router
 from gateway.audit.port import Draft
 from gateway.audit.sql_log import SqlLog
-from gateway.bundles.acceptance import accept
-from gateway.candidate import read_candidate
-from gateway.changes.activation import (
-    Activation,
-    Candidate,
-    Justification,
-    activate,
-    active_policy,
-    verify_activation,
-)
-from gateway.changes.standing import StandingPolicy
+from gateway.changes.follower import Follower
 from gateway.clock import Clock
 from gateway.configuration import GatewayConfig, database_url
 from gateway.decisions.leased import LeaseReconciliation, RememberedLeases
 from gateway.decisions.ledger import LedgerService
 from gateway.decisions.policy import ActivePolicy
 from gateway.decisions.service import DecisionService
-from gateway.engine.opa import EngineLimits
-from gateway.engine.supervisor import SupervisedOpa, SupervisionLimits
 from gateway.errors import ConfigError, GatewayError
 from gateway.identity.roles import DECISIONS, LEDGER
 from gateway.identity.spiffe import subject_of_certificate
 from gateway.identity.trust import TrustStore
+from gateway.lifecycle import Lifecycle, run_lifecycle
 from gateway.sealed.age import AgeKeyService
-from gateway.storage.activations_store import SqlActivations
+from gateway.storage.bundles_store import SqlBundleStore
 from gateway.storage.engine import open_database
 from gateway.storage.ledger_heads_store import SqlLedgerHeads
 from gateway.storage.schema import migrate
 from gateway.transparency.notes import Signer
 
 VERSION = metadata.version("compliance-gateway")
-_FIRST = Justification("configuration", "first start of a new log", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +64,7 @@ class OpenLog:
     """The log with what is kept beside it."""
 
     log: SqlLog
-    activations: SqlActivations
+    store: SqlBundleStore
     heads: SqlLedgerHeads
     keys: AgeKeyService
     actor: str
@@ -90,58 +82,24 @@ async def open_log(config: GatewayConfig, path: Path, clock: Clock) -> AsyncIter
         await asyncio.to_thread(migrate, database)
         log = await SqlLog.open(database, config.log.origin, signer, keys, clock, actor)
         stack.push_async_callback(log.aclose)
-        activations = SqlActivations(database, config.log.origin)
-        yield OpenLog(log, activations, SqlLedgerHeads(database), keys, actor)
+        yield OpenLog(log, SqlBundleStore(database), SqlLedgerHeads(database), keys, actor)
 
 
 @asynccontextmanager
 async def run_gateway(config: GatewayConfig, path: Path, clock: Clock) -> AsyncIterator[Gateway]:
     """Everything but the listener; bad configuration raises before anything is answered."""
     trust = TrustStore(config.trust_domain, config.tls.ca, config.tls.crl, clock)
-    candidate = await asyncio.to_thread(read_candidate, config)
     instance = secrets.token_hex(8)
     async with AsyncExitStack() as stack:
         opened = await stack.enter_async_context(open_log(config, path, clock))
-        activation = await _require_activation(opened, candidate, config, clock)
-        limits = SupervisionLimits(
-            engine=EngineLimits(deadline_seconds=config.engine.timeout_ms / 1000)
+        lifecycle = await stack.enter_async_context(
+            run_lifecycle(config, opened.log, opened.store, opened.actor, clock, known_keys(config))
         )
-        engine = SupervisedOpa(candidate.bundle, config.engine.opa, limits)
-        stack.push_async_callback(engine.aclose)
-        await engine.start()
-        policy = active_policy(activation, candidate, engine, config.policies.max_age_days)
         opened.log.verify_in_background()
         await _mark(opened, "gateway.started", {"instance": instance, "version": VERSION})
         stack.push_async_callback(_stopped, opened, instance)
-        standing = StandingPolicy(policy, opened.activations)
-        watch = asyncio.create_task(standing.watch(), name="standing-policy")
-        stack.callback(watch.cancel)
-        yield Gateway(_application(config, clock, trust, opened, standing), policy, opened.log)
-
-
-async def _require_activation(
-    opened: OpenLog, candidate: Candidate, config: GatewayConfig, clock: Clock
-) -> Activation:
-    """The activation in force. A new log's first one is the configuration's own; any later change
-    must have been put in force with its record, whose time counts for the bundle's age."""
-    newest = await asyncio.to_thread(opened.activations.newest)
-    entry = await asyncio.to_thread(opened.activations.last_entry)
-    verify_activation(newest, entry)
-    if newest is None or entry is None:
-        await asyncio.to_thread(accept, candidate.bundle, config.engine.opa)
-        keys = [
-            Draft("key.created", opened.actor, canonical.encode(key)) for key in known_keys(config)
-        ]
-        return await activate(
-            opened.log, opened.activations, candidate, None, _FIRST, opened.actor, clock, keys
-        )
-    if (newest.bundle, newest.floor) != (candidate.bundle.hash, candidate.floor.hash):
-        raise ConfigError(
-            f"bundle {candidate.bundle.revision} with its floor is not what is in force "
-            f"(bundle {newest.revision}, activation {newest.number}); put the old files back, or "
-            "run `gateway policy activate` with a justification and an approval id"
-        )
-    return replace(newest, activated_us=entry.time_us)
+        application = _application(config, clock, trust, opened, lifecycle)
+        yield Gateway(application, lifecycle.follower(), opened.log)
 
 
 def known_keys(config: GatewayConfig) -> list[dict[str, canonical.Value]]:
@@ -157,10 +115,11 @@ def known_keys(config: GatewayConfig) -> list[dict[str, canonical.Value]]:
 
 
 def _application(
-    config: GatewayConfig, clock: Clock, trust: TrustStore, opened: OpenLog, policy: StandingPolicy
+    config: GatewayConfig, clock: Clock, trust: TrustStore, opened: OpenLog, lifecycle: Lifecycle
 ) -> ASGIApp:
+    policy = lifecycle.follower
     metrics = Metrics()
-    metrics.activation.set(policy().ref.activation)
+    metrics.activation.set_function(lambda: policy().ref.activation)
     limits = BodyLimits(config.limits.body_bytes, config.limits.body_timeout_seconds)
     leases = RememberedLeases()
     service = DecisionService(
@@ -169,20 +128,25 @@ def _application(
     ledger = LedgerService(opened.log, opened.heads, LeaseReconciliation(leases, clock))
     decide = decision_handler(service, limits, metrics)
     report = ledger_handler(ledger, limits)
+    denials = DenialRecorder(opened.log, clock, opened.actor)
+    name = config.policies.name
+    reports = EngineReports(name, lambda: policy().ref.revision, clock)
+    metrics.registry.register(EngineReportsCollector(reports, lambda: policy().ref.revision))
     routers = {
         "decisions": decisions_router(decide, report),
+        "authzen": authzen_router(service, limits, denials),
         "evidence": evidence_router(opened.log, policy),
+        "events": events_router(lifecycle.feed, trust.identify),
+        "bundles": bundles_router(lifecycle.archives, name, trust.identify),
+        "status": status_router(reports),
         "health": health_router(_checks(clock, trust, opened, policy), metrics),
     }
-    denials = DenialRecorder(opened.log, clock, opened.actor)
     return create_application(
         routers, trust, denials, metrics.count_request, VERSION, {DECISIONS: decide, LEDGER: report}
     )
 
 
-def _checks(
-    clock: Clock, trust: TrustStore, opened: OpenLog, policy: StandingPolicy
-) -> dict[str, Check]:
+def _checks(clock: Clock, trust: TrustStore, opened: OpenLog, policy: Follower) -> dict[str, Check]:
     async def log() -> str | None:
         return opened.log.health()
 
@@ -192,9 +156,12 @@ def _checks(
     async def bundle() -> str | None:
         if policy.problem is not None or clock.now_us() < policy().expires_us:
             return policy.problem
-        return f"bundle {policy().ref.revision} is past its maximum age; activate a newer one"
+        return f"bundle {policy().ref.revision} is past its maximum age; stage a newer one"
 
-    return {"engine": policy().engine.health, "log": log, "keys": keys, "bundle": bundle}
+    async def engine() -> str | None:
+        return await policy().engine.health()
+
+    return {"engine": engine, "log": log, "keys": keys, "bundle": bundle}
 
 
 async def _mark(opened: OpenLog, kind: str, body: dict[str, canonical.Value]) -> None:

@@ -1,25 +1,81 @@
-"""Reading what the configuration names: bundle folder, signed floor. Part of composition."""
+"""Reading what the configuration names: signed bundle, signed floor, keys. Part of composition."""
 
-from gateway.bundles.folder import read_bundle
-from gateway.changes.activation import Candidate
+import hashlib
+from dataclasses import dataclass
+
+from gateway.bundles.folder import Bundle
+from gateway.bundles.keys import BundleKey, read_public_key
+from gateway.bundles.limits import DEFAULT_LIMITS
+from gateway.bundles.signed import SignedBundle, open_bundle
 from gateway.configuration import GatewayConfig
-from gateway.decisions.floor import Floor, parse_rows, read_floor
+from gateway.decisions.floor import FloorFile, parse_floor, parse_rows, read_floor
 from gateway.decisions.windows import parse_windows
 from gateway.errors import ConfigError, GatewayError
 from gateway.transparency.notes import Verifier
 
 
-def read_candidate(config: GatewayConfig) -> Candidate:
-    """Read bundle and floor; raises BundleError and ConfigError."""
-    bundle = read_bundle(config.policies.bundle)
+@dataclass(frozen=True, slots=True)
+class NamedFloor:
+    """The floor file that the configuration names: its content, its bytes and their SHA-256 (hex);
+    all empty where it names none."""
+
+    file: FloorFile | None
+    note: bytes
+    hash: str
+
+
+NO_FLOOR = NamedFloor(None, b"", "")
+
+
+def read_seed(config: GatewayConfig) -> SignedBundle:
+    """The bundle that a new log begins with; raises BundleError and ConfigError."""
+    path = config.policies.bundle
+    if path.is_dir():
+        raise ConfigError(
+            f"at policies.bundle: {path} is a folder; build and sign it with "
+            "`gateway policy build` and name the archive"
+        )
+    try:
+        with path.open("rb") as file:
+            archive = file.read(DEFAULT_LIMITS.max_total_bytes + 1)
+    except OSError as error:
+        raise ConfigError(f"at policies.bundle: {path}: {error.strerror}") from None
+    signed = open_bundle(archive, bundle_keys(config))
+    verify_readable(signed.bundle)
+    return signed
+
+
+def verify_readable(bundle: Bundle) -> None:
+    """Raises BundleError unless the bundle's windows and floor rows can be used."""
     parse_windows(bundle.windows)
-    rows = parse_rows(bundle.never_filter, "never_filter rows of the bundle")
-    floor_path = config.policies.floor
-    if floor_path is None:
-        return Candidate(bundle, Floor(None, rows), b"")
-    verifiers = floor_verifiers(config)
-    floor_file = read_floor(floor_path, config.trust_domain, verifiers)
-    return Candidate(bundle, Floor(floor_file, rows), floor_path.read_bytes())
+    parse_rows(bundle.never_filter, "never_filter rows of the bundle")
+
+
+def bundle_keys(config: GatewayConfig) -> list[BundleKey]:
+    """The keys that may sign bundles; raises ConfigError."""
+    keys = [read_public_key(path) for path in config.policies.bundle_keys]
+    if not keys:
+        raise ConfigError(
+            "policies.bundle_keys: name the public keys that may sign bundles; "
+            "`gateway keys bundle-key` makes one"
+        )
+    return keys
+
+
+def read_named_floor(config: GatewayConfig) -> NamedFloor:
+    """The floor file that the configuration names; raises ConfigError."""
+    path = config.policies.floor
+    if path is None:
+        return NO_FLOOR
+    floor = read_floor(path, config.trust_domain, floor_verifiers(config))
+    note = path.read_bytes()
+    return NamedFloor(floor, note, hashlib.sha256(note).hexdigest())
+
+
+def parse_stored_floor(config: GatewayConfig, note: bytes) -> FloorFile:
+    """A floor file out of the store; raises ConfigError."""
+    text = note.decode(errors="replace")
+    return parse_floor(text, config.trust_domain, floor_verifiers(config), "the stored floor")
 
 
 def floor_verifiers(config: GatewayConfig) -> list[Verifier]:

@@ -40,17 +40,15 @@ def serve(config: Config = Path("gateway.yaml")) -> None:
 def check_config(config: Config = Path("gateway.yaml")) -> None:
     """Read the configuration and everything that it names, and start nothing."""
     from gateway.app import signer_of
-    from gateway.candidate import read_candidate
+    from gateway.candidate import read_named_floor, read_seed
     from gateway.configuration import load_configuration
     from gateway.identity.tls import server_context
 
     settings = load_configuration(config)
     server_context(settings.tls.certificate, settings.tls.key, settings.tls.ca)
     signer_of(settings)
-    candidate = read_candidate(settings)
-    typer.echo(
-        f"{config}: good. bundle {candidate.bundle.revision}, floor {candidate.floor.hash[:16]}"
-    )
+    seed, floor = read_seed(settings), read_named_floor(settings)
+    typer.echo(f"{config}: good. bundle {seed.bundle.revision}, floor file {floor.hash[:16]}")
 
 
 @app.command()

@@ -10,6 +10,9 @@ from gateway.wire.documents import load_yaml
 
 Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 Positive = Annotated[int, msgspec.Meta(gt=0)]
+Permille = Annotated[int, msgspec.Meta(ge=1, le=1000)]
+Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._-]{1,128}$")]
+BundleName = Name
 
 
 class Listen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -37,19 +40,56 @@ class LogConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Policies(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Bundle folder, signed floor file and the keys that may sign it."""
+    """The signed bundle that a new log begins with (later ones come through the change queue), the
+    keys that may sign bundles, the signed floor file and the keys that may sign it. `name` is what
+    OPA servers know the bundle as."""
 
     bundle: Path
+    bundle_keys: tuple[Path, ...]
+    name: BundleName = "policies"
     floor: Path | None = None
     floor_keys: tuple[Path, ...] = ()
     max_age_days: Annotated[int, msgspec.Meta(ge=1, le=366)] = 90
 
 
+class RemoteEngine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """OPA servers of the user's: their addresses (`https://host:port`) and CA. They fetch the
+    bundle from this gateway; `others` are bundles of their own that may be there too."""
+
+    servers: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)]
+    ca: Path
+    others: tuple[Name, ...] = ()
+    switch_seconds: Positive = 60
+
+
 class EngineConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The OPA program, how long one evaluation may take, how much memory it may use."""
+    """The OPA program and how long one evaluation may take; `remote` asks servers of the user's
+    instead of a supervised one (which still runs for candidates)."""
 
     opa: Path = Path(".parts/bin/opa")
     timeout_ms: Positive = 2000
+    remote: RemoteEngine | None = None
+
+
+class RolloutConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How an approved bundle reaches collectors: environments in order, then the last one's
+    regions in order; each step for `share_permille` of the collectors first, each for at least
+    `dwell_seconds` and until `min_evaluated` classes were compared there."""
+
+    environments: tuple[Name, ...] = ()
+    regions: tuple[Name, ...] = ()
+    share_permille: Permille = 200
+    dwell_seconds: Annotated[int, msgspec.Meta(ge=0)] = 600
+    min_evaluated: Annotated[int, msgspec.Meta(ge=0)] = 20
+
+
+class NoticesConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where people are told that something waits for them: https addresses, the key file that
+    signs each message."""
+
+    webhooks: tuple[str, ...] = ()
+    key: Path | None = None
+    ca: Path | None = None
 
 
 class KeyServiceConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -76,6 +116,8 @@ class GatewayConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     listen: Listen = Listen()
     engine: EngineConfig = EngineConfig()
     limits: Limits = Limits()
+    rollout: RolloutConfig = RolloutConfig()
+    notices: NoticesConfig = NoticesConfig()
 
 
 def load_configuration(path: Path) -> GatewayConfig:

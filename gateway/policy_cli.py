@@ -2,7 +2,7 @@
 
 import asyncio
 import getpass
-import json
+import hashlib
 from pathlib import Path
 from typing import Annotated
 
@@ -10,40 +10,25 @@ import typer
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from gateway.app import open_log
-from gateway.bundles.acceptance import accept
-from gateway.bundles.folder import read_bundle
-from gateway.candidate import floor_verifiers, read_candidate
-from gateway.changes.activation import (
-    Activation,
-    Justification,
-    activate,
-    activation_of,
-    verify_successor,
-)
+from gateway.candidate import parse_stored_floor, read_named_floor
+from gateway.changes.activation import Justification, change_floor, verify_floor_successor
+from gateway.changes.journal import Journal
+from gateway.changes.state import Governance
 from gateway.clock import SystemClock
 from gateway.configuration import GatewayConfig, load_configuration
-from gateway.decisions.floor import floor_text, parse_floor, parse_rows
+from gateway.decisions.floor import floor_text, parse_rows
 from gateway.errors import ConfigError
+from gateway.policy_build_cli import build
+from gateway.policy_check_cli import check
+from gateway.policy_explain_cli import explain
+from gateway.policy_register_cli import controls, register
+from gateway.policy_test_cli import test
 from gateway.transparency.notes import Signer, sign_note
 from gateway.wire.documents import load_yaml
 
 policy_app = typer.Typer(no_args_is_help=True, help="Write, check and put in force policies.")
-
-
-@policy_app.command()
-def check(
-    bundle: Annotated[Path, typer.Argument(help="the bundle's folder")] = Path("policies"),
-    opa: Annotated[Path, typer.Option(help="the OPA program")] = Path(".parts/bin/opa"),
-    as_json: Annotated[bool, typer.Option("--json")] = False,
-) -> None:
-    """Read a bundle and run OPA's own check and tests over it."""
-    found = read_bundle(bundle)
-    accept(found, opa)
-    if as_json:
-        typer.echo(json.dumps({"bundle": found.hash, "revision": found.revision}))
-    else:
-        typer.echo(f"{bundle}: good. revision {found.revision}, {len(found.files)} files,")
-        typer.echo(f"{len(found.never_filter)} rows that add to the floor")
+for command in (check, test, explain, controls, register, build):
+    policy_app.command()(command)
 
 
 @policy_app.command("sign-floor")
@@ -74,36 +59,30 @@ def activate_command(
     justification: Annotated[str, typer.Option(help="why this change is made")],
     approval_id: Annotated[str, typer.Option(help="the approval that allows it")],
 ) -> None:
-    """Put the bundle and floor that the configuration names in force. Restart gateways after it."""
+    """Put the signed floor file that the configuration names in force, under the bundle that is in
+    force. It may only add protection. Running gateways follow within a second."""
     if not justification.strip() or not approval_id.strip():
         raise ConfigError("a justification and an approval id are required")
     why = Justification(getpass.getuser(), justification, approval_id)
     settings = load_configuration(config)
-    activation = asyncio.run(_activate(settings, config, why))
-    typer.echo(f"activation {activation.number}: bundle {activation.revision} is in force")
+    state = asyncio.run(_activate(settings, config, why))
+    revision = state.active.revision if state.active else ""
+    typer.echo(f"activation {state.activation}: bundle {revision} under the new floor is in force")
 
 
-async def _activate(config: GatewayConfig, path: Path, why: Justification) -> Activation:
-    candidate = read_candidate(config)
-    accept(candidate.bundle, config.engine.opa)
-    clock = SystemClock()
-    async with open_log(config, path, clock) as opened:
-        # From the log and not from the row, which somebody with the disk could have deleted.
-        entry = opened.activations.last_entry()
-        before = activation_of(entry) if entry is not None else None
-        if before is not None:
-            note = opened.activations.stored(before.floor)
-            old_floor = (
-                parse_floor(
-                    note.decode(), config.trust_domain, floor_verifiers(config), "old floor"
-                )
-                if note
-                else None
-            )
-            verify_successor(before, old_floor, candidate)
-        return await activate(
-            opened.log, opened.activations, candidate, before, why, opened.actor, clock
-        )
+async def _activate(config: GatewayConfig, path: Path, why: Justification) -> Governance:
+    floor = read_named_floor(config)
+    async with open_log(config, path, SystemClock()) as opened:
+        journal = Journal(opened.log, SystemClock())
+        active = (await journal.refresh()).active
+        if active is not None and active.floor_note:
+            note = opened.store.get(active.floor_note)
+            if note is None or hashlib.sha256(note).hexdigest() != active.floor_note:
+                raise ConfigError("the floor in force is not in the store; restore a backup")
+            verify_floor_successor(parse_stored_floor(config, note), floor.file)
+        if floor.hash:
+            opened.store.put(floor.hash, floor.note)
+        return await change_floor(journal, floor.hash, why, opened.actor)
 
 
 def _read(path: Path) -> str:

@@ -53,7 +53,7 @@ def evidence_router(log: Evidence, policy: Callable[[], ActivePolicy]) -> APIRou
             "revision": active.ref.revision,
             "bundle": active.ref.bundle,
             "floor": active.ref.floor,
-            "class": active.declaration,
+            "class": active.reader.declaration,
             "max_age_seconds": active.max_age_seconds,
         }
         return Response(msgspec.json.encode(answer), media_type="application/json")

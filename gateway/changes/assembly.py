@@ -39,14 +39,14 @@ class Assembly:
         active = state.active
         if active is None:
             raise ConfigError("no policy is in force yet")
-        live = await self._engines.ready(active.bundle)
+        live = await self._engines.ready(active.bundle, is_candidate=False)
         floor_file = self._floor_of(active.floor_note)
         protections = protection_rows([one.row for one in state.protections])
         floor = Floor(floor_file, live.rows, protections)
         candidate = None
         declaration = live.bundle.class_declaration
         if state.rollout is not None:
-            other = await self._engines.ready(state.rollout.bundle)
+            other = await self._engines.ready(state.rollout.bundle, is_candidate=True)
             other_floor = Floor(floor_file, other.rows, protections)
             candidate = _candidate(state.rollout, other, other_floor, before)
             declaration = join_declarations(declaration, candidate.declaration)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from gateway.audit.port import BundleStore
 from gateway.bundles.folder import Bundle
@@ -24,55 +25,69 @@ class LiveBundle:
     schedule: Schedule
 
 
+Make = Callable[[Bundle], Awaitable[Engine]]
+
+
+@dataclass(frozen=True, slots=True)
+class Makers:
+    """How an engine for a bundle is made, for the one in force and for a candidate. Both give an
+    engine that can be asked; it may be the same way."""
+
+    active: Make
+    candidate: Make
+
+
 class Engines:
-    """Live bundles by hash. `read(archive)` opens a stored archive and checks its signature;
-    `make(bundle)` gives an engine that answers with the bundle's revision already."""
+    """Live bundles. `read(archive)` opens a stored archive and checks its signature."""
 
     def __init__(
         self,
         store: BundleStore,
         read: Callable[[bytes], Bundle],
-        make: Callable[[Bundle], Awaitable[Engine]],
+        makers: Makers,
         drain_seconds: float = DRAIN_SECONDS,
     ) -> None:
         self._store = store
         self._read = read
-        self._make = make
+        self._makers = makers
         self._drain_seconds = drain_seconds
-        self._live: dict[str, asyncio.Task[LiveBundle]] = {}
-        self._unused_since: dict[str, float] = {}
+        self._live: dict[_Key, asyncio.Task[LiveBundle]] = {}
+        self._unused_since: dict[_Key, float] = {}
 
     def is_ready(self, bundle_hash: str) -> bool:
-        """Whether the bundle's engine answers already."""
-        task = self._live.get(bundle_hash)
+        """Whether an engine of a candidate can be asked already."""
+        task = self._live.get(self._key(bundle_hash, is_candidate=True))
         return bool(task and task.done() and not task.cancelled() and task.exception() is None)
 
-    async def ready(self, bundle_hash: str) -> LiveBundle:
+    async def ready(self, bundle_hash: str, *, is_candidate: bool) -> LiveBundle:
         """The live bundle, made now unless it is; raises BundleError, EngineError, StorageError.
         A failure is forgotten, so that the next call tries again."""
-        self._unused_since.pop(bundle_hash, None)
-        task = self._live.get(bundle_hash)
+        key = self._key(bundle_hash, is_candidate)
+        self._unused_since.pop(key, None)
+        task = self._live.get(key)
         if task is None:
-            task = asyncio.create_task(self._open(bundle_hash), name=f"engine-{bundle_hash[:8]}")
-            self._live[bundle_hash] = task
+            opening = self._open(key)
+            task = asyncio.create_task(opening, name=f"engine-{bundle_hash[:8]}")
+            self._live[key] = task
         try:
             return await asyncio.shield(task)
         except Exception:
-            if self._live.get(bundle_hash) is task and task.done():
-                del self._live[bundle_hash]
+            if self._live.get(key) is task and task.done():
+                del self._live[key]
             raise
 
     async def retire(self, used: Collection[str]) -> None:
         """Close the engines of bundles that were not in use for the time to drain: questions under
         way end, and an activation that returns to such a bundle finds it warm."""
         now = asyncio.get_running_loop().time()
-        for bundle_hash in used:
-            self._unused_since.pop(bundle_hash, None)
-        for bundle_hash in [one for one in self._live if one not in used]:
-            since = self._unused_since.setdefault(bundle_hash, now)
+        for key in list(self._live):
+            if key.bundle in used:
+                self._unused_since.pop(key, None)
+                continue
+            since = self._unused_since.setdefault(key, now)
             if now - since >= self._drain_seconds:
-                del self._unused_since[bundle_hash]
-                await _close(self._live.pop(bundle_hash))
+                del self._unused_since[key]
+                await _close(self._live.pop(key))
 
     async def aclose(self) -> None:
         """Close every engine."""
@@ -80,7 +95,11 @@ class Engines:
         for task in tasks:
             await _close(task)
 
-    async def _open(self, bundle_hash: str) -> LiveBundle:
+    def _key(self, bundle_hash: str, is_candidate: bool) -> "_Key":
+        return _Key(bundle_hash, is_candidate and self._makers.active != self._makers.candidate)
+
+    async def _open(self, key: "_Key") -> LiveBundle:
+        bundle_hash = key.bundle
         archive = await asyncio.to_thread(self._store.get, bundle_hash)
         if archive is None:
             raise BundleError(f"bundle {bundle_hash[:16]} is not in the store; restore a backup")
@@ -92,7 +111,15 @@ class Engines:
             )
         rows = parse_rows(bundle.never_filter, "never_filter rows of the bundle")
         schedule = parse_windows(bundle.windows)
-        return LiveBundle(bundle, await self._make(bundle), rows, schedule)
+        make = self._makers.candidate if key.is_candidate else self._makers.active
+        return LiveBundle(bundle, await make(bundle), rows, schedule)
+
+
+class _Key(NamedTuple):
+    """Where both are made the same way, one engine serves as candidate and in force."""
+
+    bundle: str
+    is_candidate: bool
 
 
 async def _close(task: "asyncio.Task[LiveBundle]") -> None:

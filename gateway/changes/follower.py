@@ -32,7 +32,10 @@ class Follower:
         assembly: Assembly,
         engines: Engines,
         publish: Callable[[PolicyRef], None] = lambda ref: None,
+        appended: asyncio.Event | None = None,
     ) -> None:
+        """`publish(ref)` is told of each activation; `appended` is set when this process appended
+        to the journal, so that it looks at once."""
         self._journal = journal
         self._log = log
         self._assembly = assembly
@@ -40,7 +43,7 @@ class Follower:
         self._publish = publish
         self._policy: ActivePolicy | None = None
         self._looking = asyncio.Lock()
-        self._wake = asyncio.Event()
+        self._wake = appended or asyncio.Event()
         self._warming: asyncio.Task[None] | None = None
 
     def __call__(self) -> ActivePolicy:
@@ -60,10 +63,6 @@ class Follower:
             raise ConfigError("no policy is in force yet")
         await self._swap(await self._assembly.assemble(state, None))
         return self()
-
-    def wake(self) -> None:
-        """Something was appended by this process: look now."""
-        self._wake.set()
 
     async def follow(self) -> None:
         """Look again and again; ends by cancellation."""
@@ -120,7 +119,7 @@ class Follower:
 
     async def _warm(self, bundle: str) -> None:
         try:
-            await self._engines.ready(bundle)
+            await self._engines.ready(bundle, is_candidate=True)
         except GatewayError:
             return  # it is tried again, and reported, when it is needed
 

@@ -71,7 +71,7 @@ class ProposalReader:
     """
 
     def __init__(self, declaration: ClassDeclaration) -> None:
-        self._declaration = declaration
+        self.declaration = declaration
         # The score's bucket; scores repeat, so the newest few thousand are remembered.
         self.bucket_of = lru_cache(maxsize=4096)(declaration.bucket)
         fields = {f"a{index}": name for index, name in enumerate(declaration.attributes)}
@@ -198,7 +198,7 @@ class ProposalReader:
         """The proposal's class; raises ValueError where action and sample_rate disagree."""
         attributes = {name: getattr(proposal.process, field) for field, name in self._fields}
         return project(
-            self._declaration,
+            self.declaration,
             sender,
             attributes,
             proposal.action,

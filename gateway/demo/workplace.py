@@ -9,6 +9,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 import gateway
+from gateway.bundles.build import build_bundle
+from gateway.bundles.keys import keyid_of, read_private_key
 from gateway.clock import Clock
 from gateway.decisions.floor import floor_text, parse_rows
 from gateway.errors import ConfigError
@@ -114,6 +116,7 @@ def make_workplace(folder: Path, clock: Clock) -> Workplace:
         origin=ORIGIN,
     )
     _sign_floor(workplace)
+    build_policies(workplace, source_root() / "policies")
     _write_configurations(workplace)
     return workplace
 
@@ -132,6 +135,13 @@ def find_opa() -> Path:
             "no OPA: run `make demo`, which builds it, or `python3 deploy/parts.py opa`"
         )
     return Path(found)
+
+
+def build_policies(workplace: Workplace, folder: Path) -> None:
+    """Build and sign the bundle that the workplace's gateway begins with."""
+    key = read_private_key(workplace.folder / "keys" / "bundle.key")
+    archive = build_bundle(folder, key, keyid_of(key.public_key()))
+    (workplace.folder / "bundle.tar.gz").write_bytes(archive)
 
 
 def _sign_floor(workplace: Workplace) -> None:
@@ -161,7 +171,8 @@ log:
   database: sqlite:///log.db
   checkpoint_key: keys/checkpoint.key
 policies:
-  bundle: "{source_root() / "policies"}"
+  bundle: bundle.tar.gz
+  bundle_keys: [keys/bundle.pub]
   floor: floor.note
   floor_keys: [keys/floor.vkey]
 engine:

@@ -56,3 +56,30 @@ def test_a_newer_database_is_refused(engine: Engine) -> None:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
     with pytest.raises(ConfigError, match="newer"):
         migrate(engine)
+
+
+def test_activations_of_older_logs_get_their_journal_rows(engine: Engine) -> None:
+    migrate(engine)
+    decoy = b'{"body":{"type":"bundle.activated"},"type":"test.note"}'
+    stored = [
+        ("a", 0, b'{"type":"log.opened"}'),
+        ("a", 1, b'{"body":{},"type":"bundle.activated","v":1}'),
+        ("a", 2, decoy),
+        ("a", 7, b'{"body":{},"type":"bundle.activated","v":1}'),
+        ("a", 8, b'"type":"bundle.activated" and no entry'),
+        ("b", 1, b'{"body":{},"type":"bundle.activated","v":1}'),
+    ]
+    with write_transaction(engine) as connection:
+        connection.exec_driver_sql("DROP TABLE journal")
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0001'")
+        connection.exec_driver_sql(
+            "INSERT INTO entries VALUES (?, ?, ?, x'00')", [tuple(row) for row in stored]
+        )
+    migrate(engine)
+    with read_transaction(engine) as connection:
+        rows = connection.exec_driver_sql("SELECT * FROM journal ORDER BY log, seq").all()
+    assert [tuple(row) for row in rows] == [
+        ("a", 1, "bundle.activated"),
+        ("a", 7, "bundle.activated"),
+        ("b", 1, "bundle.activated"),
+    ]

@@ -1,0 +1,195 @@
+"""Composition of the policy lifecycle: from the journal to the policy that is served."""
+
+import asyncio
+import hashlib
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+
+from gateway import canonical
+from gateway.api.bundles import BundleBroadcast
+from gateway.api.events import PolicyBroadcast
+from gateway.audit.port import BundleStore, Draft, Log
+from gateway.bundles.acceptance import accept
+from gateway.bundles.folder import Bundle
+from gateway.bundles.keys import BundleKey
+from gateway.bundles.signed import SignedBundle, open_bundle
+from gateway.candidate import (
+    NamedFloor,
+    bundle_keys,
+    floor_verifiers,
+    parse_stored_floor,
+    read_named_floor,
+    read_seed,
+)
+from gateway.changes.activation import Justification, begin
+from gateway.changes.assembly import Assembly
+from gateway.changes.engines import Engines, Makers
+from gateway.changes.follower import Follower
+from gateway.changes.journal import Journal
+from gateway.changes.state import Activation
+from gateway.clock import Clock
+from gateway.configuration import GatewayConfig, RemoteEngine
+from gateway.decisions.floor import FloorFile
+from gateway.engine.opa import EngineLimits
+from gateway.engine.port import Engine
+from gateway.engine.remote import RemoteLimits, RemoteOpa, parse_server
+from gateway.engine.supervisor import SupervisedOpa, SupervisionLimits
+from gateway.errors import ConfigError
+from gateway.identity.tls import client_context
+from gateway.transparency.notes import Verifier
+from gateway.wire.verdicts import PolicyRef
+
+_FIRST = Justification("configuration", "first start of a new log", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Lifecycle:
+    """The running lifecycle: who is told of what, and the policy that is served."""
+
+    journal: Journal
+    follower: Follower
+    engines: Engines
+    store: BundleStore
+    keys: tuple[BundleKey, ...]
+    feed: PolicyBroadcast
+    archives: BundleBroadcast
+
+
+@asynccontextmanager
+async def run_lifecycle(
+    config: GatewayConfig,
+    log: Log,
+    store: BundleStore,
+    actor: str,
+    clock: Clock,
+    new_keys: list[dict[str, canonical.Value]],
+) -> AsyncIterator[Lifecycle]:
+    """Serve what is in force, and go on doing so as it changes. A new log begins with what the
+    configuration names, and `new_keys` are recorded with it. Raises ConfigError, BundleError,
+    EngineError and log errors before anything is served."""
+    keys = await asyncio.to_thread(bundle_keys, config)
+    floor = await asyncio.to_thread(read_named_floor, config)
+    appended = asyncio.Event()
+    journal = Journal(log, clock, appended.set)
+    active = await _require_active(config, journal, log, store, floor, actor, new_keys)
+    feed = PolicyBroadcast(PolicyRef(-1, "", "", ""))
+    archives = BundleBroadcast(("", b""))
+    async with AsyncExitStack() as stack:
+        stack.callback(feed.close)
+        stack.callback(archives.close)
+        engines = Engines(store, partial(_open, keys=keys), _makers(config, archives, store))
+        stack.push_async_callback(engines.aclose)
+        verifiers = floor_verifiers(config) if config.policies.floor_keys else []
+        assembly = Assembly(
+            engines,
+            partial(_stored_floor, config, verifiers, store),
+            config.policies.max_age_days,
+        )
+        publish = partial(_publish, feed, archives, store)
+        follower = Follower(journal, log, assembly, engines, publish, appended)
+        _verify_floor_in_force(floor, active)
+        await follower.start()
+        watch = asyncio.create_task(follower.follow(), name="policy-follower")
+        stack.callback(watch.cancel)
+        yield Lifecycle(journal, follower, engines, store, tuple(keys), feed, archives)
+
+
+async def _require_active(
+    config: GatewayConfig,
+    journal: Journal,
+    log: Log,
+    store: BundleStore,
+    floor: NamedFloor,
+    actor: str,
+    new_keys: list[dict[str, canonical.Value]],
+) -> Activation:
+    """The activation in force; on a new log the configuration's bundle is tried and put there."""
+    state = await journal.refresh()
+    if state.active is None:
+        seed = await asyncio.to_thread(read_seed, config)
+        await asyncio.to_thread(_keep, config, store, seed, floor)
+        await log.append([Draft("key.created", actor, canonical.encode(key)) for key in new_keys])
+        state = await begin(journal, seed.bundle, floor.hash, _FIRST, actor)
+    if state.active is None:
+        raise ConfigError("no policy is in force")
+    return state.active
+
+
+def _keep(config: GatewayConfig, store: BundleStore, seed: SignedBundle, floor: NamedFloor) -> None:
+    accept(seed.bundle, config.engine.opa)
+    store.put(seed.bundle.hash, seed.archive_bytes)
+    if floor.hash:
+        store.put(floor.hash, floor.note)
+
+
+def _verify_floor_in_force(floor: NamedFloor, active: Activation) -> None:
+    if floor.hash != active.floor_note:
+        raise ConfigError(
+            "at policies.floor: this is not the floor file that is in force; put the old file "
+            "back, or run `gateway policy activate` with a justification and an approval id"
+        )
+
+
+def _open(archive: bytes, keys: list[BundleKey]) -> Bundle:
+    return open_bundle(archive, keys).bundle
+
+
+def _stored_floor(
+    config: GatewayConfig, verifiers: list[Verifier], store: BundleStore, note_hash: str
+) -> FloorFile | None:
+    """A floor file of the past or present; what is stored counts only under its own hash."""
+    if not note_hash:
+        return None
+    note = store.get(note_hash)
+    if note is None or hashlib.sha256(note).hexdigest() != note_hash:
+        raise ConfigError(f"floor file {note_hash[:16]} is not in the store; restore a backup")
+    return parse_stored_floor(config, note)
+
+
+def _publish(
+    feed: PolicyBroadcast, archives: BundleBroadcast, store: BundleStore, ref: PolicyRef
+) -> None:
+    feed.publish(ref)
+    archive = store.get(ref.bundle)
+    if archive is not None:
+        archives.publish((f"{ref.revision}.{ref.activation}", archive))
+
+
+def _makers(config: GatewayConfig, archives: BundleBroadcast, store: BundleStore) -> Makers:
+    engine = EngineLimits(deadline_seconds=config.engine.timeout_ms / 1000)
+    limits = SupervisionLimits(engine=engine)
+
+    async def supervise(bundle: Bundle) -> Engine:
+        opa = SupervisedOpa(bundle, config.engine.opa, limits)
+        await opa.start()
+        return opa
+
+    remote = config.engine.remote
+    if remote is None:
+        return Makers(supervise, supervise)
+    tls = client_context(config.tls.certificate, config.tls.key, remote.ca)
+
+    async def ask_remote(bundle: Bundle) -> Engine:
+        archive = await asyncio.to_thread(store.get, bundle.hash)
+        if archive is not None:  # the servers fetch it now, before anybody is asked about it
+            archives.publish((f"{bundle.revision}.next", archive))
+        return await _remote(config.policies.name, remote, tls, bundle, engine)
+
+    return Makers(ask_remote, supervise)
+
+
+async def _remote(
+    name: str, remote: RemoteEngine, tls: ssl.SSLContext, bundle: Bundle, engine: EngineLimits
+) -> Engine:
+    addresses = [parse_server(server, tls) for server in remote.servers]
+    expected = {name: bundle.revision}
+    opa = RemoteOpa(addresses, expected, remote.others, RemoteLimits(engine=engine))
+    try:
+        await opa.start()
+    except BaseException:
+        await opa.aclose()
+        raise
+    return opa
