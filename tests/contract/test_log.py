@@ -1,8 +1,6 @@
 """What every Log does, over the database and the fake."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,36 +14,13 @@ from gateway.transparency.checkpoint import open_checkpoint
 from gateway.transparency.entry import leaf_hash, parse_entry
 from gateway.transparency.notes import Verifier
 from tests.fakes.log import ACTOR, ORIGIN, MemoryLog
-from tests.fakes.sql_logs import SIGNER, note, open_engine, open_log, payload, stored_entries
-
-ReadAll = Callable[[], list[bytes]]
-OpenLog = Callable[[], AbstractAsyncContextManager[tuple[Log, ReadAll]]]
+from tests.fakes.open_logs import LOGS, OpenLog, ReadAll, log_opener, run
+from tests.fakes.sql_logs import SIGNER, note, payload
 
 
-@pytest.fixture(params=["memory", "sql"])
+@pytest.fixture(params=LOGS)
 def opened(request: pytest.FixtureRequest, tmp_path: Path) -> OpenLog:
-    @asynccontextmanager
-    async def memory() -> AsyncIterator[tuple[Log, ReadAll]]:
-        log = MemoryLog(signer=SIGNER)
-        yield log, lambda: log.entries
-
-    @asynccontextmanager
-    async def sql() -> AsyncIterator[tuple[Log, ReadAll]]:
-        engine = open_engine(tmp_path / "log.db")
-        log = await open_log(engine)
-        yield log, lambda: stored_entries(engine)
-        await log.aclose()
-        engine.dispose()
-
-    return memory if request.param == "memory" else sql
-
-
-def run(opened: OpenLog, body: Callable[[Log, ReadAll], Awaitable[None]]) -> None:
-    async def main() -> None:
-        async with opened() as (log, read_all):
-            await body(log, read_all)
-
-    asyncio.run(main())
+    return log_opener(request.param, tmp_path)
 
 
 def test_a_new_log_begins_with_its_key(opened: OpenLog) -> None:

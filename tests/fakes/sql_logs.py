@@ -6,12 +6,13 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from gateway import canonical
 from gateway.audit.background import StoredLog
 from gateway.audit.port import Draft, Payload
 from gateway.audit.sql_log import SqlLog
 from gateway.clock import Clock, SystemClock
 from gateway.sealed.port import KeyService
-from gateway.storage import log_store
+from gateway.storage import journal_store, log_store
 from gateway.storage.engine import Engine, open_database, read_transaction
 from gateway.storage.schema import migrate
 from gateway.transparency.notes import Signer
@@ -59,6 +60,11 @@ def note(text: str) -> Draft:
     return Draft("test.note", ACTOR, b'{"note":"' + text.encode() + b'"}')
 
 
+def record(type: str, prior: int | None, text: str = "") -> Draft:
+    """A small journal entry that says it follows the journal entry `prior`."""
+    return Draft(type, ACTOR, canonical.encode({"note": text, "prior": prior}))
+
+
 def payload(class_id: str, region: str = "eu-west-1") -> Payload:
     """A payload with a secret in it."""
     return Payload(class_id, region, "standard", b"secret of " + class_id.encode())
@@ -68,6 +74,12 @@ def stored_entries(engine: Engine) -> list[bytes]:
     """The exact bytes of all entries, in order."""
     with read_transaction(engine) as connection:
         return [row.data for row in log_store.read_entries(connection, ORIGIN, 0)]
+
+
+def journal_rows(engine: Engine) -> list[tuple[int, str]]:
+    """The journal's rows, without a look at the entries."""
+    with read_transaction(engine) as connection:
+        return [(*row,) for row in journal_store.read_rows(connection, ORIGIN, 2**53)]
 
 
 def verify(engine: Engine) -> Verdict:

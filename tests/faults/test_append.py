@@ -4,15 +4,12 @@ the database, and the log verifies."""
 
 import asyncio
 import random
-import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import event
-from sqlalchemy.exc import OperationalError
 
 from gateway.audit.errors import LogBrokenError, LogFullError
 from gateway.audit.port import Appended
@@ -22,6 +19,7 @@ from gateway.errors import ConfigError, LogUnavailableError
 from gateway.storage.engine import Engine, read_transaction, write_transaction
 from gateway.transparency.entry import leaf_hash, parse_entry
 from gateway.transparency.verdict import Word
+from tests.fakes.failing_sql import copy_as_killed, failing, tampering
 from tests.fakes.sql_logs import (
     SIGNER,
     note,
@@ -58,41 +56,6 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
     made.dispose()
 
 
-@contextmanager
-def failing(engine: Engine, write: str, persisted: bool = False) -> Iterator[list[str]]:
-    """Statements that begin with `write` fail; COMMIT fails before or after it took effect."""
-    hits: list[str] = []
-
-    writing = [False]
-
-    def on_execute(_c: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
-        if statement.startswith("BEGIN"):
-            writing[0] = statement == "BEGIN IMMEDIATE"
-        if statement.startswith(write):
-            hits.append(statement)
-            raise OperationalError(statement, None, Exception("planted: disk I/O error"))
-
-    real_commit = engine.dialect.do_commit
-
-    def do_commit(connection: Any) -> None:
-        if not writing[0]:
-            real_commit(connection)
-            return
-        hits.append("COMMIT")
-        if persisted:
-            real_commit(connection)
-        raise OperationalError("COMMIT", None, Exception("planted: disk I/O error"))
-
-    if write == "COMMIT":
-        engine.dialect.do_commit = do_commit  # type: ignore[method-assign, assignment]
-    event.listen(engine, "before_cursor_execute", on_execute)
-    try:
-        yield hits
-    finally:
-        event.remove(engine, "before_cursor_execute", on_execute)
-        engine.dialect.do_commit = real_commit  # type: ignore[method-assign]
-
-
 async def until(holds: Callable[[], bool]) -> None:
     """Wait for what another thread does; fails after ten seconds."""
     for _ in range(2_000):
@@ -100,14 +63,6 @@ async def until(holds: Callable[[], bool]) -> None:
             return
         await asyncio.sleep(0.005)
     raise AssertionError("it never came")
-
-
-def copy_as_killed(source: Path, target: Path) -> Path:
-    """The files as a SIGKILL would leave them now: the write-ahead log is not folded in."""
-    for suffix in ("", "-wal", "-shm"):
-        if (part := source.with_name(source.name + suffix)).exists():
-            shutil.copy(part, target.with_name(target.name + suffix))
-    return target
 
 
 def assert_stands(engine: Engine, answered: list[Appended]) -> None:
@@ -313,12 +268,6 @@ def test_the_queue_is_bounded(engine: Engine) -> None:
             await log.append([note("late")])
 
     asyncio.run(main())
-
-
-@contextmanager
-def tampering(engine: Engine) -> Iterator[Callable[[str], Any]]:
-    with write_transaction(engine) as connection:
-        yield connection.exec_driver_sql
 
 
 TAMPERS = {
