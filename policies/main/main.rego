@@ -39,29 +39,29 @@ _duties := {duty |
 
 # A function of the findings alone: OPA remembers its answers, and a batch has few distinct ones.
 _summary(found) := {
-	"protecting": {finding.reason.level | some finding in all_of_it} - {"advisory"},
+	"protecting": {reason.level | some reason in reasons} - {"advisory"},
 	"least_permille": max({finding.sample_permille |
 		some finding in all_of_it
 		finding.reason.level != "advisory"
 	} | {0}),
-	"reasons": array.concat(_ordered(all_of_it), _conflicts(duties)),
-	"obligations": obligations.merge(duties),
+	"reasons": reasons,
+	"obligations": obligations.merge({duty | some finding in all_of_it; some duty in finding.obligations}),
 } if {
 	all_of_it := found | _duties
-	duties := {duty | some finding in all_of_it; some duty in finding.obligations}
+	reasons := _ordered(array.concat(
+		[reason | some reason in {finding.reason | some finding in all_of_it}],
+		obligations.conflicts(all_of_it),
+	))
 }
 
-_ordered(found) := [finding.reason |
+# By level, then as they come: by control and message, conflicts last.
+_ordered(reasons) := [reason |
 	some rank in [0, 1, 2]
-	some finding in found
-	_rank(finding.reason.level) == rank
+	some reason in reasons
+	_rank(reason.level) == rank
 ]
 
 _rank(level) := object.get({"soft": 1, "advisory": 2}, level, 0)
-
-_conflicts(duties) := [data.data.baseline.retention_conflict] if obligations.conflict(duties)
-
-_conflicts(duties) := [] if not obligations.conflict(duties)
 
 _ruling(summary, proposal) := {
 	"decision": "permit",

@@ -39,11 +39,11 @@ test_hard_findings_are_kept if {
 test_reasons_and_obligations_of_a_cardholder_system if {
 	verdict := _only(fixtures.named("payment-gateway-eu"))
 	[reason.control | some reason in verdict.reasons] == ["PCI-DSS-4.0.1/10.2.1", "PCI-DSS-4.0.1/10.5.1"]
-	[reason.rule | some reason in verdict.reasons] == ["rules.pci.cardholder_systems", "rules.pci.retention"]
+	[reason.rule | some reason in verdict.reasons] == ["rules.families.never_filter", "rules.families.retention"]
 	verdict.obligations == [
 		{"type": "full_audit"},
 		{"type": "no_sampling"},
-		{"type": "retain_days", "at_least": 365, "at_hand": 90},
+		{"type": "retain_days", "at_least": 366, "at_hand": 92},
 	]
 }
 
@@ -82,8 +82,10 @@ test_evidence_wins_over_privacy_and_says_so if {
 	subject := object.union(fixtures.sender, {"region": "eu-west-1"})
 	[verdict] := data.main.verdicts with input as fixtures.asked_from(subject, [fixtures.named("payment-gateway-eu")])
 	some duty in verdict.obligations
-	duty == {"type": "retain_days", "at_least": 365, "at_hand": 90}
-	verdict.reasons[count(verdict.reasons) - 1].control == "BASELINE/retention-conflict"
+	duty == {"type": "retain_days", "at_least": 366, "at_hand": 92}
+	conflict := verdict.reasons[count(verdict.reasons) - 1]
+	conflict.control == "BASELINE/retention-conflict"
+	endswith(conflict.message, "PCI-DSS-4.0.1/10.5.1 (pci-twelve-months) asks for at least 366 days, GDPR/Art.5(1)(e) (gdpr-thirty-days) for at most 30")
 }
 
 test_permits_live_as_long_as_the_tier_allows if {
@@ -135,7 +137,7 @@ test_a_batch_equals_its_singles if {
 }
 
 test_every_control_is_known if {
-	known := {control.id | some control in data.data.controls.controls}
+	known := {control.id | some table in data.data; some control in table.controls}
 	named := {value.control | walk(data.data, [_, value])}
 	count(named - known) == 0
 }
@@ -150,4 +152,40 @@ test_a_sample_suffices_for_soft_findings_alone if {
 	not data.main._sampling_suffices(object.union(soft, {"protecting": {"stern"}}), sample)
 	not data.main._sampling_suffices(object.union(soft, {"least_permille": 1000}), sample)
 	not data.main._sampling_suffices(object.union(soft, {"obligations": [{"type": "no_sampling"}]}), sample)
+}
+
+# Two laws that want telemetry in different places: nothing may leave, so nothing may be dropped unseen.
+test_where_no_region_is_allowed_the_process_is_kept if {
+	india := object.union(data.data.rbi, {"residency": [object.union(data.data.rbi.residency[0], {"of": "sender"})]})
+	torn := object.union(data.data, {
+		"rbi": object.union(india, {"family": object.union(india.family, {"applies_to": {}})}),
+		"gdpr": data.data.gdpr,
+	})
+	subject := object.union(fixtures.sender, {"region": "eu-west-1"})
+	asked := fixtures.asked_from(subject, [fixtures.named("log-shipper")])
+	[verdict] := data.main.verdicts with input as asked with data.data as torn
+	[verdict.decision, verdict.action] == ["protect", "keep"]
+	{"type": "allowed_regions", "regions": []} in verdict.obligations
+	conflict := verdict.reasons[0]
+	[conflict.control, conflict.level] == ["BASELINE/residency-conflict", "hard"]
+	endswith(conflict.message, "GDPR/Art.44 (gdpr-eea-residency) and RBI/Payment-Data-Storage-2018 (rbi-stays-in-india)")
+}
+
+test_no_sender_of_a_listed_region_is_torn_today if {
+	every place in data.data.regions.places {
+		every region in place.regions {
+			subject := object.union(fixtures.sender, {"region": region})
+			[verdict] := data.main.verdicts with input as fixtures.asked_from(subject, [fixtures.named("log-shipper")])
+			verdict.decision == "permit"
+		}
+	}
+}
+
+test_reasons_come_by_level_then_control if {
+	subject := object.union(fixtures.sender, {"region": "eu-west-1"})
+	[verdict] := data.main.verdicts with input as fixtures.asked_from(subject, [fixtures.named("gdpr-audit-service")])
+	levels := [reason.level | some reason in verdict.reasons]
+	levels == array.concat(["hard"], [level | some level in levels; level == "advisory"])
+	controls := [reason.control | some reason in verdict.reasons; reason.level == "advisory"]
+	controls == sort(controls)
 }

@@ -6,14 +6,15 @@
 package lib.patterns
 
 import data.lib.names
+import data.lib.scope
 
 # METADATA
 # description: |
-#   {framework: {position: {row, …}}} over every list `never_filter` of the bundle's data.
+#   {family: {position: {row, …}}} over every list `never_filter` of the bundle's data.
 # scope: rule
-hits := {framework: find(rows) |
-	some framework
-	rows := data.data[framework].never_filter
+hits := {name: find(rows) |
+	some name
+	rows := data.data[name].never_filter
 }
 
 # METADATA
@@ -75,12 +76,16 @@ _sieved(any_of, candidates) := {name |
 	strings.any_prefix_match(name, prefixes)
 }
 
-# Every list of rows with patterns, whichever table it stands in.
-_all_rows := [row |
-	some list in ["never_filter", "services"]
-	some table in data.data
-	some row in table[list]
-]
+# Every list of rows with patterns that can protect for this sender.
+_all_rows := array.concat(
+	[row | some row in data.data[_].never_filter],
+	[row |
+		some name
+		rows := data.data[name].services
+		not name in scope.idle
+		some row in rows
+	],
+)
 
 _suspects := _sieved(any_of_rows(_all_rows), names.all_names)
 

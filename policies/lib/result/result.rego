@@ -1,8 +1,9 @@
 # METADATA
 # title: Results
 # description: |
-#   The one constructor of findings. A finding is {"reason", "obligations", "sample_permille"}; the
-#   reason is made of the rule's METADATA and the row of bundle data that matched.
+#   The one constructor of findings. A finding is {"reason", "row", "obligations",
+#   "sample_permille"}; the reason is made of METADATA, or of a family's head, and the row of bundle
+#   data that matched, whose id is `row`.
 package lib.result
 
 # METADATA
@@ -25,18 +26,36 @@ findings(by_position, obligations, chain) := {position: found |
 #   One finding. Nothing here can be undefined: what METADATA or the row lack has a protective
 #   default, so that a badly written rule protects more, not less.
 # scope: document
-finding(row, obligations, chain) := {
+finding(row, obligations, chain) := _finding(row, obligations, chain, {
+	"title": object.get(_annotations(chain), "title", "Untitled rule"),
+	"level": object.get(_custom(chain), "level", "hard"),
+	"remediation": object.get(_custom(chain), "remediation", ""),
+})
+
+# METADATA
+# description: |
+#   One finding of a rule that serves every family: title and remediation are the family's own
+#   (`head`), unless the row brings a remediation. Its defaults are as protective as those above.
+# scope: document
+of_family(head, row, obligations, chain, level) := _finding(row, obligations, chain, {
+	"title": object.get(head, "title", "Untitled family"),
+	"level": level,
+	"remediation": object.get(row, "remediation", object.get(head, "remediation", "")),
+})
+
+_finding(row, obligations, chain, told) := {
 	"reason": {
 		"control": object.get(row, "control", "BASELINE/unnamed-control"),
 		"rule": concat(".", array.slice(chain[0].path, 0, count(chain[0].path) - 1)),
-		"level": object.get(_custom(chain), "level", "hard"),
+		"level": told.level,
 		"message": sprintf("%s: %s (%s)", [
-			object.get(_annotations(chain), "title", "Untitled rule"),
+			told.title,
 			object.get(row, "reason", "no reason given"),
 			object.get(row, "id", "no id"),
 		]),
-		"remediation": object.get(_custom(chain), "remediation", ""),
+		"remediation": told.remediation,
 	},
+	"row": object.get(row, "id", "no id"),
 	"obligations": obligations,
 	"sample_permille": object.get(row, "sample_permille", 1000),
 }

@@ -1,0 +1,19 @@
+# METADATA
+# title: Attributes that name a person are masked
+# description: Data minimisation. The attributes of a row leave masked, for every process of the sender.
+# custom:
+#   controls_of: [masks]
+#   level: advisory
+#   remediation: The family's.
+package rules.families.masks
+
+import data.lib.families
+import data.lib.scope
+
+duties := families.of_sender(_duties, "masks", rego.metadata.chain())
+
+_duties[name][index] := {{"type": "mask", "attributes": row.attributes}} if {
+	some name in scope.families
+	some index, row in data.data[name].masks
+	scope.applies(object.get(row, "applies_to", {}))
+}
