@@ -22,6 +22,7 @@ PATH = ".signatures.json"
 # Keeps a signature that the key made for something else from standing for a bundle.
 SCOPE = "compliance-gateway/bundle/v1"
 _HASHING = "SHA-256"
+_PLUGIN = "_default"
 
 
 def sign_files(
@@ -64,8 +65,11 @@ def verify_signatures(
 
 def _read_token(content: bytes) -> UnverifiedToken:
     value = parse_json(PATH, content)
-    if not isinstance(value, dict) or value.keys() != {"signatures"}:
+    # `opa build` names its default verifier, which is this one; another would mean another format.
+    if not isinstance(value, dict) or value.keys() - {"plugin"} != {"signatures"}:
         raise BundleError(f"{PATH}: must hold `signatures` and nothing else")
+    if value.get("plugin", _PLUGIN) != _PLUGIN:
+        raise BundleError(f"{PATH}: asks for a plugin that verifies it; sign without one")
     tokens = value["signatures"]
     if not isinstance(tokens, list) or len(tokens) != 1 or not isinstance(tokens[0], str):
         raise BundleError(f"{PATH}: the bundle is not signed: signatures must list one token")

@@ -1,11 +1,17 @@
 """Small bundles for tests. The policies of `MISCHIEF` misbehave for classes of certain names."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
-from gateway.bundles.folder import Bundle, parse_bundle
+from gateway.bundles.archive import pack_archive
+from gateway.bundles.folder import Bundle, hash_files, parse_bundle
+from gateway.bundles.keys import BundleKey
+from gateway.bundles.manifest import read_manifest
+from gateway.bundles.signatures import sign_files
 
 OPA = Path(__file__).parents[2] / ".parts" / "bin" / "opa"
 
@@ -136,3 +142,35 @@ def real_opa() -> Path:
     if not OPA.exists():
         pytest.fail("OPA is not in .parts/bin: run `python3 deploy/parts.py opa`")
     return OPA.resolve()
+
+
+# Scalars that anybody knows: keys of tests alone.
+AUTHOR_KEY = ec.derive_private_key(0xA07408, ec.SECP256R1())
+OTHER_KEY = ec.derive_private_key(0x07E8, ec.SECP256R1())
+KEYS = (BundleKey("author", AUTHOR_KEY.public_key()), BundleKey("other", OTHER_KEY.public_key()))
+
+
+def sign_raw(
+    files: Mapping[str, bytes],
+    bundle_hash: str | None = None,
+    keyid: str = "author",
+    key: ec.EllipticCurvePrivateKey = AUTHOR_KEY,
+) -> dict[str, bytes]:
+    """The files with a well-made signature over them, whether or not they make a good bundle. The
+    manifest's revision is left as it is."""
+    manifest = read_manifest(files[".manifest"]).with_revision("")
+    signed_hash = bundle_hash or hash_files({**files, ".manifest": manifest})
+    return {**files, ".signatures.json": sign_files(files, signed_hash, keyid, key)}
+
+
+def revised(files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """The files with the manifest's revision filled in, as a built archive has them."""
+    manifest = read_manifest(files[".manifest"])
+    bundle_hash = hash_files({**files, ".manifest": manifest.with_revision("")})
+    revision = f"{manifest.version}-{bundle_hash[:16]}"
+    return {**files, ".manifest": manifest.with_revision(revision)}
+
+
+def signed_archive(version: int = 1, rego: bytes = MISCHIEF) -> bytes:
+    """The small bundle, built and signed by `AUTHOR_KEY` under the name `author`."""
+    return pack_archive(sign_raw(revised(bundle_files(rego, version))))

@@ -42,8 +42,8 @@ def test_reads_what_the_gateway_needs(tmp_path: Path) -> None:
 def test_hash_and_revision_follow_the_written_format(tmp_path: Path) -> None:
     files = bundle_files(version=7)
     bundle = read_bundle(write(tmp_path, files))
-    value = {"revision": "", "roots": ["main", "data"], "metadata": {"version": 7}}
-    hashed = files | {".manifest": rfc8785.dumps(value)}
+    canonical = b'{"metadata":{"version":7},"revision":"","roots":["main","data"]}'
+    hashed = files | {".manifest": canonical}
     digests = {path: hashlib.sha256(content).hexdigest() for path, content in hashed.items()}
     expected = hashlib.sha256(b"compliance-gateway/bundle/v1\n" + rfc8785.dumps(digests))
     assert bundle.hash == expected.hexdigest()

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from gateway.bundles.keys import read_private_key, read_public_key
 from gateway.keys_cli import keys_app
 
 URI = "spiffe://bank.test/collector/production/eu-west-1/edge-7"
@@ -85,3 +86,24 @@ def test_errors_are_one_sentence_and_exit_2(folder: Path, arguments: list[str]) 
     assert result.stderr.count("\n") == 1
     assert "Traceback" not in result.stderr
     assert "AGE-SECRET" not in result.stderr
+
+
+def test_a_bundle_key_is_made_once_and_named(tmp_path: Path) -> None:
+    out = tmp_path / "author.pem"
+    made = CliRunner().invoke(keys_app, ["bundle-key", "--out", str(out), "--json"])
+    assert made.exit_code == 0, made.output
+    told = json.loads(made.stdout)
+    assert told["private"] == str(out)
+    assert told["public"] == str(tmp_path / "author.pub")
+    assert told["keyid"] == read_public_key(tmp_path / "author.pub").keyid
+    assert out.stat().st_mode & 0o777 == 0o600
+    assert "PRIVATE" not in made.output
+    before = out.read_bytes()
+    again = CliRunner().invoke(keys_app, ["bundle-key", "--out", str(out)])
+    assert (again.exit_code, "never overwritten" in again.stderr) == (2, True)
+    assert out.read_bytes() == before
+
+
+def test_init_makes_a_bundle_key(folder: Path) -> None:
+    key = read_private_key(folder / "bundle.key").public_key()
+    assert read_public_key(folder / "bundle.pub").public_key == key
