@@ -15,6 +15,10 @@ LINTS: dict[str, tuple[Level, str]] = {
     "control-duplicate": ("error", "A control is listed once."),
     "control-conflict": ("error", "One control id means one control."),
     "control-unclaimed": ("warning", "Every listed control is named by a rule or a row."),
+    "row-unclaimed": (
+        "error",
+        "Some rule claims the control of a row, so that the row does something.",
+    ),
     "row-duplicate": ("error", "The id of a row is its own."),
     "undeclared-read": ("error", "Policies read nothing that their input does not have."),
     "dynamic-read": ("warning", "What policies read can be seen from their text."),
@@ -32,6 +36,7 @@ LINTS: dict[str, tuple[Level, str]] = {
     "pattern-read-differently": ("error", "OPA reads a glob as the floor does."),
     "pattern-empty": ("error", "A pattern can match a name."),
     "pattern-unanchored": ("error", "A pattern that allows dropping begins at the name's start."),
+    "pattern-matches-all": ("error", "A pattern that allows dropping does not match every name."),
     "pattern-open-ended": ("note", "A pattern that allows dropping says where the name ends."),
     "pattern-unseen": ("warning", "A pattern matches something in recorded traffic."),
     "pattern-past-cut": ("warning", "A pattern can match a command name cut to 15 bytes."),

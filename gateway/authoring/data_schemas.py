@@ -164,10 +164,13 @@ def _known_names(schema: Mapping[str, Any]) -> str:
 
 def _alternatives(branches: Any) -> str:
     """`regex, glob` for branches that each ask for one name."""
-    names = [branch.get("required") for branch in branches if isinstance(branch, Mapping)]
-    if len(names) != len(branches) or not all(isinstance(one, list) and one for one in names):
-        return ""
-    return ", ".join(" and ".join(one) for one in names)
+    names: list[str] = []
+    for branch in branches:
+        required = branch.get("required") if isinstance(branch, Mapping) else None
+        if not isinstance(required, list) or not required:
+            return ""
+        names.append(" and ".join(map(str, required)))
+    return ", ".join(names)
 
 
 def _written(path: Path) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 from gateway.authoring.catalogue import found
 from gateway.authoring.finding import Finding, Place
 from gateway.authoring.opa_program import OpaAnswer, OpaProgram
+from gateway.bundles import manifest
 from gateway.bundles.folder import TEST_ENDING
 from gateway.errors import EngineError
 
@@ -87,7 +88,7 @@ def compile_modules(opa: OpaProgram) -> list[Finding]:
     the first that fails, so that mending may bring new findings to light."""
     flags = ["--strict", "--bundle", "--format=json", "--max-errors=0"]
     answer = opa.run(["check", *flags, "."], COMPILE_SECONDS)
-    return [] if answer.status == 0 else _errors(answer, ".")
+    return [] if answer.status == 0 else _errors(answer, manifest.PATH)
 
 
 def _parse(opa: OpaProgram, file: str) -> OpaAnswer:
@@ -119,4 +120,5 @@ def _finding(error: Any, file: str) -> Finding:
         max(1, location.get("col") or 1),
     )
     mend = _MENDS.get(str(error.get("code")), "mend the module as OPA asks")
-    return found("compile", place, str(error.get("message", "OPA refuses it")), mend)
+    message = str(error.get("message", "OPA refuses it")).removeprefix("bundle .: ")
+    return found("compile", place, message, mend)
