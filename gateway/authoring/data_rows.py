@@ -9,27 +9,15 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-import yaml
-
+from gateway.authoring.finding import Place
+from gateway.authoring.positions import Document, read_document
 from gateway.bundles.documents import is_data_document
 from gateway.errors import BundleError
-from gateway.wire.documents import load_yaml
+from gateway.wire.documents import Path
 
 _DATA_FOLDER = "data"
-_CONTROLS = "controls.controls"
-_PARSER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_CONTROLS = "controls"
 _INHERITED = ("control", "owner", "review_due")
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where something stands: a file of the bundle and a line from 1."""
-
-    file: str
-    line: int
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +32,11 @@ class DataRow:
     review_due: date | None
     value: Mapping[str, Any]
     place: Place
+
+    @property
+    def at(self) -> str:
+        """The place as `file:line`."""
+        return f"{self.place.file}:{self.place.line}"
 
     @property
     def pattern(self) -> str:
@@ -65,6 +58,11 @@ class Control:
     review_due: date | None
     place: Place
 
+    @property
+    def at(self) -> str:
+        """The place as `file:line`."""
+        return f"{self.place.file}:{self.place.line}"
+
 
 @dataclass(frozen=True, slots=True)
 class Table:
@@ -85,55 +83,35 @@ class Table:
 
 def read_table(files: Mapping[str, bytes]) -> Table:
     """The rows of a bundle that was read before (`gateway.bundles.folder.read_bundle`), so that its
-    data is known to be within limits. Raises BundleError with the place of a bad date, and
-    ConfigError for what is no YAML."""
+    data is known to be within limits. Raises BundleError with the place of a bad date."""
     rows: list[DataRow] = []
     controls: list[Control] = []
     for path in sorted(filter(is_data_document, files)):
-        text = files[path].decode()
+        document = read_document(path, files[path])
         folders = path.split("/")[:-1]
         names = ".".join(folders[1:] if folders[:1] == [_DATA_FOLDER] else folders)
-        for row in _walk(load_yaml(text, path), _compose(text), names, path, {}):
-            if row.list == _CONTROLS:
+        for row in _walk(document, (), document.value, names, {}):
+            if row.list.rpartition(".")[2] == _CONTROLS:
                 controls.append(_control(row))
             else:
                 rows.append(row)
     return Table(tuple(rows), tuple(controls))
 
 
-def _compose(text: str) -> Any:
-    """The document's nodes with their places; None for JSON that YAML reads otherwise (tabs)."""
-    try:
-        return yaml.compose(text, Loader=_PARSER)
-    except yaml.YAMLError:
-        return None
-
-
 def _walk(
-    value: Any, node: Any, path: str, file: str, around: Mapping[str, Any]
+    document: Document, at: Path, value: Any, list_path: str, around: Mapping[str, Any]
 ) -> Iterator[DataRow]:
+    """Rows from `value`, which stands at `at` in the document, downwards."""
     if isinstance(value, dict):
         if isinstance(value.get("id"), str) or isinstance(value.get("control"), str):
-            row = _row({**around, **value}, value, path, Place(file, _line(node)))
-            yield row
+            yield _row({**around, **value}, value, list_path, document.place(at))
             around = {**around, **{name: value[name] for name in _INHERITED if name in value}}
-        below = _members(node)
         for name, item in value.items():
-            yield from _walk(item, below.get(name), f"{path}.{name}".strip("."), file, around)
+            below = f"{list_path}.{name}".strip(".")
+            yield from _walk(document, (*at, name), item, below, around)
     elif isinstance(value, list):
-        nodes = node.value if isinstance(node, yaml.SequenceNode) else [None] * len(value)
-        for item, item_node in zip(value, nodes, strict=True):
-            yield from _walk(item, item_node, path, file, around)
-
-
-def _members(node: Any) -> dict[str, Any]:
-    if not isinstance(node, yaml.MappingNode):
-        return {}
-    return {key.value: value for key, value in node.value}
-
-
-def _line(node: Any) -> int:
-    return node.start_mark.line + 1 if node is not None else 1
+        for position, item in enumerate(value):
+            yield from _walk(document, (*at, position), item, list_path, around)
 
 
 def _row(known: Mapping[str, Any], value: Mapping[str, Any], path: str, place: Place) -> DataRow:

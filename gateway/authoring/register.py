@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from gateway.authoring.data_rows import Control, DataRow, Place, Table
+from gateway.authoring.data_rows import Control, DataRow, Table
+from gateway.authoring.finding import Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,11 @@ class Entry:
     is_overdue: bool
 
     @property
+    def at(self) -> str:
+        """The place as `file:line`."""
+        return f"{self.place.file}:{self.place.line}"
+
+    @property
     def is_unowned(self) -> bool:
         """Whether it lacks an owner or a date of review."""
         return not self.owner or self.review_due is None
@@ -39,7 +45,7 @@ class Entry:
             "owner": self.owner or None,
             "review_due": self.review_due.isoformat() if self.review_due else None,
             "overdue": self.is_overdue,
-            "place": f"{root}/{self.place}",
+            "place": f"{root}/{self.at}",
         }
 
 

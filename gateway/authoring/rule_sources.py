@@ -5,13 +5,14 @@ fmt` puts every head at the beginning of a line.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from gateway.authoring.data_rows import Place
+from gateway.authoring.data_rows import DataRow
+from gateway.authoring.finding import Place
 from gateway.authoring.opa_program import open_program
 from gateway.bundles.folder import TEST_ENDING
 from gateway.errors import BundleError
@@ -40,17 +41,25 @@ class RegoTest:
 
 @dataclass(frozen=True)
 class RuleSource:
-    """One package of policies. `place` is its `findings` or `duties`, or the package itself."""
+    """One package of policies. `place` is its `findings` or `duties`, or the package itself.
+    `controls` are those that its METADATA names; `controls_of` are lists of data (`never_filter`):
+    the rule stands for the controls of their rows, whichever table they are in."""
 
     package: str
     title: str
     description: str
     level: str
     controls: tuple[str, ...]
+    controls_of: tuple[str, ...]
     remediation: str
     place: Place
     test_file: str
     test_text: str
+
+    @property
+    def at(self) -> str:
+        """The place as `file:line`."""
+        return f"{self.place.file}:{self.place.line}"
 
     @property
     def is_rule(self) -> bool:
@@ -70,9 +79,21 @@ class RuleSource:
         )
 
 
+def rules_of(
+    control: str, rows: Sequence[DataRow], rules: Sequence[RuleSource]
+) -> list[RuleSource]:
+    """The rules behind a control: those that name it, else those of the lists of its rows."""
+    if claiming := [rule for rule in rules if control in rule.controls]:
+        return claiming
+    lists = {row.list.rpartition(".")[2] for row in rows}
+    return [rule for rule in rules if lists & set(rule.controls_of)]
+
+
 def read_rules(files: Mapping[str, bytes], opa: Path) -> tuple[RuleSource, ...]:
     """Every package that has METADATA, by name; raises BundleError in OPA's words."""
-    with open_program(opa, files, files) as program:
+    # Without the tests: what is wrong with them is for `gateway policy test` to say.
+    read = {path: content for path, content in files.items() if not path.endswith(TEST_ENDING)}
+    with open_program(opa, read, files) as program:
         answer = program.run(["inspect", "--annotations", "--format=json", "."], INSPECT_SECONDS)
     report = answer.value()
     if answer.status != 0 or not isinstance(report, dict):
@@ -81,7 +102,6 @@ def read_rules(files: Mapping[str, bytes], opa: Path) -> tuple[RuleSource, ...]:
         _source(found, files)
         for found in report.get("annotations") or []
         if found["annotations"].get("scope") == "package"
-        and not found["location"]["file"].endswith(TEST_ENDING)
     ]
     return tuple(sorted(sources, key=lambda source: source.package))
 
@@ -96,6 +116,7 @@ def _source(found: Mapping[str, Any], files: Mapping[str, bytes]) -> RuleSource:
         description=" ".join(annotations.get("description", "").split()),
         level=str(custom.get("level", "")),
         controls=tuple(map(str, custom.get("controls") or ())),
+        controls_of=tuple(map(str, custom.get("controls_of") or ())),
         remediation=str(custom.get("remediation", "")),
         place=Place(path, _head_line(files[path].decode(), found["location"]["row"])),
         test_file=test_file if test_file in files else "",
