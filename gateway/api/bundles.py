@@ -33,7 +33,7 @@ class BundleSource(Protocol):
     of bundles that it had before, and a rolled-back bundle must not look like one of them."""
 
     def current(self) -> tuple[str, bytes]:
-        """The entity tag without its quotes, and the archive."""
+        """The entity tag without its quotes, and the archive; empty while none is in force."""
 
     async def changed(self, etag: str, seconds: float) -> bool:
         """Whether the tag is another than `etag` within the time; at once when it is already."""
@@ -93,6 +93,8 @@ class _Waiting:
 
 def _answer(source: BundleSource, known: frozenset[str]) -> Response:
     etag, archive = source.current()
+    if not archive:
+        raise ProblemError("not-ready", "no bundle is in force yet")
     headers = {"etag": f'"{etag}"', "cache-control": "no-cache"}
     if etag in known:
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)

@@ -49,6 +49,14 @@ def test_another_name_is_not_found_and_tells_the_right_one() -> None:
     assert BUNDLE in answer.json()["detail"]
 
 
+def test_before_the_first_activation_there_is_none() -> None:
+    service = Service()
+    service.outer.bundles.publish(("", b""))
+    for headers in ({}, LONG_POLL):
+        answer = service.call("GET", PATH, ENGINE, headers=headers)
+        assert answer.json()["type"].endswith(":not-ready")
+
+
 async def until_waiting(tasks: int = 1) -> None:
     for _ in range(50 * tasks):
         await asyncio.sleep(0)
