@@ -1,13 +1,13 @@
 """`gateway policy register` and `gateway policy controls`: who answers for what."""
 
 import json
+import textwrap
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from gateway.authoring.control_pages import read_python_tests, render_page
@@ -20,6 +20,8 @@ from gateway.errors import ConfigError, InputError
 
 WIDTH = 80
 _DOES_NOT_HOLD = 1
+_ID_WIDTH = 43
+_OWNER_WIDTH = 24
 
 Bundle = Annotated[Path, typer.Argument(help="The bundle's folder.")]
 Opa = Annotated[Path, typer.Option(help="The OPA program.")]
@@ -92,7 +94,7 @@ def _day(text: str | None, clock: Clock) -> date:
 
 
 def _show(bundle: Path, found: Register) -> None:
-    console = Console(width=WIDTH, highlight=False)
+    console = Console(highlight=False)
     overdue, unowned = found.overdue, found.unowned
     style = "bold red" if overdue else "bold green"
     console.print(
@@ -100,24 +102,29 @@ def _show(bundle: Path, found: Register) -> None:
             f"{len(found.entries)} customisations as of {found.as_of}: {len(overdue)} overdue, "
             f"{len(unowned)} without owner or review date",
             style,
-        )
+        ),
+        soft_wrap=True,
     )
-    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), width=WIDTH)
-    for heading, ratio in (("ID", 5), ("OWNER", 4), ("CONTROL AND PLACE", 8)):
-        table.add_column(heading, overflow="fold", ratio=ratio)
-    table.add_column("REVIEW DUE", no_wrap=True, min_width=10)
+    console.print(Text(f"{'ID':{_ID_WIDTH}} {'OWNER':{_OWNER_WIDTH}} REVIEW DUE", "bold"))
     for entry in found.entries:
-        table.add_row(*_cells(entry, bundle))
-    console.print(table)
+        due = entry.review_due.isoformat() if entry.review_due else "none"
+        line = f"{entry.id:{_ID_WIDTH}} {entry.owner or 'nobody':{_OWNER_WIDTH}} {due}"
+        head_style = "red" if entry.is_overdue or entry.is_unowned else ""
+        for part in (line, "  OVERDUE" if entry.is_overdue else ""):
+            for wrapped in textwrap.wrap(part, WIDTH, drop_whitespace=False):
+                console.print(Text(wrapped.rstrip(), head_style), soft_wrap=True)
+        for detail in _details(entry, bundle):
+            console.print(Text(detail, "dim"), soft_wrap=True)
 
 
-def _cells(entry: Entry, bundle: Path) -> list[Text]:
-    details = [entry.control] if entry.list != "controls" else ["a control"]
-    details += [text for text in (entry.pattern, f"{bundle}/{entry.at}") if text]
-    due = entry.review_due.isoformat() if entry.review_due else "-"
-    return [
-        Text(entry.id),
-        Text(entry.owner or "-"),
-        Text("\n".join(details)),
-        Text(f"{due}\nOVERDUE" if entry.is_overdue else due, "red" if entry.is_overdue else ""),
-    ]
+def _details(entry: Entry, bundle: Path) -> list[str]:
+    what = "a control" if entry.list == "controls" else f"{entry.list}, {entry.control or '-'}"
+    parts = [what, entry.pattern, f"{bundle}/{entry.at}"]
+    return textwrap.wrap(
+        ", ".join(part for part in parts if part),
+        WIDTH,
+        initial_indent="  ",
+        subsequent_indent="    ",
+        break_on_hyphens=False,
+        break_long_words=False,
+    )

@@ -12,6 +12,7 @@ from gateway.authoring.finding import Place
 from gateway.authoring.rule_sources import RegoTest, RuleSource, rules_of
 from gateway.errors import ConfigError
 
+_SERVICES = "services"
 _HEAD = """\
 # Controls
 
@@ -38,6 +39,7 @@ def render_page(
     parts = [_HEAD, _contents(frameworks, table, rules)]
     for framework, controls in frameworks.items():
         parts.append(f"## {framework}\n")
+        parts += _family_lines(controls, table, link)
         parts += [
             _section(control, table, rules, python_tests.get(control.id, ()), link)
             for control in controls
@@ -140,21 +142,47 @@ def _section(
         f"{control.title}. Owner: {control.owner or 'nobody'}. Review due: {due}. "
         f"{link(control.place)}",
         "",
-        *_rule_lines(own, link),
+        *_rule_lines(own, table.family(control.table), link),
         *_row_lines(rows, link),
-        *_test_lines(control, rows, own),
+        *_test_lines(control, rows, own, link),
         f"* Verified by: {_listed(python_tests) or 'no Python test names this control'}",
     ]
     return "\n".join(lines) + "\n"
 
 
-def _rule_lines(rules: Sequence[RuleSource], link: _Linker) -> list[str]:
+def _family_lines(controls: Sequence[Control], table: Table, link: _Linker) -> Iterator[str]:
+    """What the heads of the tables that list these controls say of all their rows."""
+    for name in sorted({control.table for control in controls}):
+        head = table.family(name)
+        if head is None:
+            continue
+        law = head.value.get("law") or head.value.get("title")
+        where = "; ".join(
+            f"{kind}: {', '.join(map(str, names))}"
+            for kind, names in (head.value.get("applies_to") or {}).items()
+        )
+        duties = ", ".join(map(str, head.value.get("obligations") or ()))
+        yield (
+            f"{law}. Reaches {where or 'everywhere'}. Services are protected at level "
+            f"{head.value.get('level', 'hard')}, with {duties or 'no obligation'}. "
+            f"{link(head.place)}\n"
+        )
+
+
+def _rule_lines(rules: Sequence[RuleSource], family: DataRow | None, link: _Linker) -> list[str]:
     if not rules:
-        return ["* Rule: none claims it"]
+        return ["* Rule: none stands for it"]
     return [
-        f"* Rule: {rule.title} (`{rule.package}`, {rule.level}), {link(rule.place)}"
+        f"* Rule: {rule.title} (`{rule.package}`, {_level(rule, family)}), {link(rule.place)}"
         for rule in rules
     ]
+
+
+def _level(rule: RuleSource, family: DataRow | None) -> str:
+    """A rule over the lists `services` protects at the level that each family chooses."""
+    if family is not None and _SERVICES in rule.controls_of:
+        return str(family.value.get("level", rule.level))
+    return rule.level or "a library"
 
 
 def _row_lines(rows: Sequence[DataRow], link: _Linker) -> list[str]:
@@ -166,17 +194,20 @@ def _row_lines(rows: Sequence[DataRow], link: _Linker) -> list[str]:
 
 
 def _test_lines(
-    control: Control, rows: Sequence[DataRow], rules: Sequence[RuleSource]
+    control: Control, rows: Sequence[DataRow], rules: Sequence[RuleSource], link: _Linker
 ) -> list[str]:
-    """Rego tests that name the control or one of its rows; all of the rule's where none does."""
+    """Rego tests that name the control or one of its rows; where none does, the rule's file."""
     lines = []
     words = [control.id, *(row.id for row in rows)]
     for rule in rules:
-        named = [test for test in rule.tests if _mentions(test, words)]
-        tests = named or rule.tests
-        shown = _listed([test.name for test in tests])
-        what = "Rego tests that name it" if named else "Rego tests of its rule"
-        lines.append(f"* {what}: {shown or 'none'}")
+        named = [test.name for test in rule.tests if _mentions(test, words)]
+        if named:
+            lines.append(f"* Rego tests that name it: {_listed(named)}")
+        elif rule.tests:
+            place = link(Place(rule.test_file))
+            lines.append(f"* Rego tests of its rule: {len(rule.tests)}, {place}")
+        else:
+            lines.append("* Rego tests of its rule: none")
     return lines
 
 

@@ -1,7 +1,7 @@
 """The rows of a bundle's data with the places where people wrote them.
 
-A row is every object of the data that has an `id` or names a `control`. What it does not say of its
-control, owner and review date it has from the row around it.
+A row is every object of the data that has an `id`, a `control` or a `review_due`. What it does not
+say of its control, owner and review date it has from the row around it.
 """
 
 from collections.abc import Iterator, Mapping
@@ -17,6 +17,8 @@ from gateway.wire.documents import Path
 
 _DATA_FOLDER = "data"
 _CONTROLS = "controls"
+_FAMILY = "family"
+_MARKS = {"id", "control", "review_due"}
 _INHERITED = ("control", "owner", "review_due")
 
 
@@ -49,9 +51,10 @@ class DataRow:
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """One control of the table of controls."""
+    """One listed control; `table` is the data that lists it, such as `pci`."""
 
     id: str
+    table: str
     title: str
     framework: str
     owner: str
@@ -74,6 +77,10 @@ class Table:
     def of_control(self, control: str) -> list[DataRow]:
         """The rows that stand for a control."""
         return [row for row in self.rows if row.control == control]
+
+    def family(self, table: str) -> DataRow | None:
+        """The head of a table that is a law or standard: its row `family`."""
+        return next((row for row in self.rows if row.list == f"{table}.{_FAMILY}"), None)
 
     def find(self, control: str, row_id: str) -> DataRow | None:
         """The row with this id and control, or, since ids alone are unique too, with this id."""
@@ -103,7 +110,7 @@ def _walk(
 ) -> Iterator[DataRow]:
     """Rows from `value`, which stands at `at` in the document, downwards."""
     if isinstance(value, dict):
-        if isinstance(value.get("id"), str) or isinstance(value.get("control"), str):
+        if value.keys() & _MARKS:
             yield _row({**around, **value}, value, list_path, document.place(at))
             around = {**around, **{name: value[name] for name in _INHERITED if name in value}}
         for name, item in value.items():
@@ -129,6 +136,7 @@ def _row(known: Mapping[str, Any], value: Mapping[str, Any], path: str, place: P
 def _control(row: DataRow) -> Control:
     return Control(
         id=row.id,
+        table=row.list.rpartition(".")[0],
         title=str(row.value.get("title", "")),
         framework=str(row.value.get("framework", "")),
         owner=row.owner,

@@ -53,6 +53,7 @@ class RuleSource:
     controls_of: tuple[str, ...]
     remediation: str
     place: Place
+    text: str
     test_file: str
     test_text: str
 
@@ -82,11 +83,18 @@ class RuleSource:
 def rules_of(
     control: str, rows: Sequence[DataRow], rules: Sequence[RuleSource]
 ) -> list[RuleSource]:
-    """The rules behind a control: those that name it, else those of the lists of its rows."""
+    """The packages behind a control: those that name it; else those that stand for the lists of its
+    rows; else those that a row names as its rule, or that read a row's list."""
     if claiming := [rule for rule in rules if control in rule.controls]:
         return claiming
     lists = {row.list.rpartition(".")[2] for row in rows}
-    return [rule for rule in rules if lists & set(rule.controls_of)]
+    if listing := [rule for rule in rules if lists & set(rule.controls_of)]:
+        return listing
+    named = {row.value.get("rule") for row in rows}
+    read = [f"data.data.{row.list}" for row in rows]
+    return [
+        rule for rule in rules if rule.package in named or any(path in rule.text for path in read)
+    ]
 
 
 def read_rules(files: Mapping[str, bytes], opa: Path) -> tuple[RuleSource, ...]:
@@ -109,6 +117,7 @@ def read_rules(files: Mapping[str, bytes], opa: Path) -> tuple[RuleSource, ...]:
 def _source(found: Mapping[str, Any], files: Mapping[str, bytes]) -> RuleSource:
     annotations, path = found["annotations"], found["location"]["file"]
     custom = annotations.get("custom") or {}
+    text = files[path].decode()
     test_file = path.removesuffix(".rego") + TEST_ENDING
     return RuleSource(
         package=".".join(str(term["value"]) for term in found["path"][1:]),
@@ -118,7 +127,8 @@ def _source(found: Mapping[str, Any], files: Mapping[str, bytes]) -> RuleSource:
         controls=tuple(map(str, custom.get("controls") or ())),
         controls_of=tuple(map(str, custom.get("controls_of") or ())),
         remediation=str(custom.get("remediation", "")),
-        place=Place(path, _head_line(files[path].decode(), found["location"]["row"])),
+        place=Place(path, _head_line(text, found["location"]["row"])),
+        text=text,
         test_file=test_file if test_file in files else "",
         test_text=files.get(test_file, b"").decode(),
     )

@@ -59,6 +59,23 @@ def test_of_two_rows_with_one_id_the_control_decides() -> None:
     assert table.find("SOX/1", "nowhere") is None
 
 
+def test_what_has_a_date_of_review_is_a_customisation() -> None:
+    text = b"owner: o\nreview_due: '2027-01-01'\nsites:\n  - {id: hall-3}\n  - {name: x}\n"
+    rows = read_table({"data/regions/data.yaml": text}).rows
+    assert [(row.id, row.list, row.owner) for row in rows] == [
+        ("regions", "regions", "o"),
+        ("hall-3", "regions.sites", "o"),
+    ]
+
+
+def test_the_head_of_a_family_is_found() -> None:
+    files = {"data/law/data.yaml": b"family: {title: Law, review_due: '2027-01-01'}\nrows: []\n"}
+    head = read_table(files).family("law")
+    assert head is not None
+    assert head.value["title"] == "Law"
+    assert read_table(files).family("other") is None
+
+
 def test_json_data_has_places_too() -> None:
     files = {"data/x/data.json": b'{\n\t"rows": [\n\t\t{"id": "a", "control": "C"}\n\t]\n}'}
     assert [row.at for row in read_table(files).rows] == ["data/x/data.json:3"]

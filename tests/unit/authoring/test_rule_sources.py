@@ -55,5 +55,7 @@ def test_rules_stand_for_what_they_name_else_for_their_lists() -> None:
     for rules in (named, by_list):
         found = rules_of("PCI/1", table.of_control("PCI/1"), rules)
         assert [rule.package for rule in found] == ["rules.pci.systems"]
+        # What no METADATA names is behind the rules that read its rows.
+        assert rules_of("none", table.of_control("PCI/1"), [rules[-1]]) == [rules[-1]]
         hours = rules_of("BASE/hours", table.of_control("BASE/hours"), rules)
         assert [rule.package for rule in hours] == ["rules.baseline.hours"]
