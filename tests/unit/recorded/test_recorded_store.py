@@ -1,0 +1,133 @@
+"""The database's own reading of evaluations, weights and payloads, on a real log."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gateway.audit.lost import Lost
+from gateway.audit.port import Draft
+from gateway.clock import ManualClock, format_time
+from gateway.errors import KeyServiceError
+from gateway.recorded.classes import open_class
+from gateway.recorded.entries import parse_evaluations
+from gateway.recorded.reading import read_recorded
+from gateway.storage.engine import Engine, StorageError, write_transaction
+from gateway.storage.recorded_store import SqlRecordedEntries
+from tests.fakes.decisions import NOW_US
+from tests.fakes.engine import FakeEngine
+from tests.fakes.keys import MemoryKeyService
+from tests.fakes.log import ACTOR, ORIGIN
+from tests.fakes.recorded import Traffic, bundle_of, policy_of
+from tests.fakes.sql_logs import open_engine, open_log
+
+TODAY = format_time(NOW_US)[:10]
+MONTH = TODAY[:7]
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    made = open_engine(tmp_path / "log.db")
+    yield made
+    made.dispose()
+
+
+class Lived:
+    """A log with three classes, the second of them asked for twice; `vault` reads them."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.entries = SqlRecordedEntries(engine, ORIGIN)
+        self.keys = MemoryKeyService()
+        asyncio.run(self._live(engine))
+        self.ids = [
+            item.class_id
+            for entry in self.entries.scan(0, self.entries.size())
+            for item in parse_evaluations(entry).items
+        ]
+
+    async def _live(self, engine: Engine) -> None:
+        clock = ManualClock(wall_us=NOW_US)
+        log = await open_log(engine, self.keys, clock)
+        traffic = Traffic(log, clock)
+        policy = policy_of(bundle_of(), FakeEngine())
+        await log.append([Draft("test.note", ACTOR, b'{"type":"evaluations"}')])
+        await traffic.give(policy, {"one": 1, "two": 4})
+        await traffic.give(policy, {"two": 3, "payment-3": 1})
+        await log.aclose()
+        self.vault = log.vault
+
+    def open(self) -> dict[str, bytes | Lost]:
+        return dict(self.vault.open_many(dict.fromkeys(self.ids, MONTH)))
+
+
+def sql(engine: Engine, statement: str, *values: str) -> None:
+    with write_transaction(engine) as connection:
+        connection.exec_driver_sql(statement, values)
+
+
+def test_only_evaluations_are_read_in_their_order(engine: Engine) -> None:
+    lived = Lived(engine)
+    scanned = list(lived.entries.scan(0, lived.entries.size()))
+    assert [entry.type for entry in scanned] == ["evaluations", "evaluations"]
+    assert list(lived.entries.at([entry.seq for entry in reversed(scanned)])) == scanned
+    assert list(lived.entries.at([0, 10_000])) == []
+    assert list(lived.entries.scan(scanned[0].seq + 1, scanned[1].seq)) == []
+
+
+def test_weights_and_classes_are_what_was_given(engine: Engine) -> None:
+    lived = Lived(engine)
+    reading = read_recorded(lived.entries, lived.vault, TODAY, TODAY, lambda _: None)
+    assert sorted(item.weight for item in reading.classes) == [1, 1, 7]
+    assert reading.unreadable == {}
+
+
+def test_many_payloads_open_as_each_alone(engine: Engine) -> None:
+    lived = Lived(engine)
+    calls = lived.keys.calls
+    opened = lived.open()
+    assert lived.keys.calls == calls + 1, "one month's key is unwrapped once"
+    assert opened == {found: lived.vault.open_payload(found) for found in lived.ids}
+    for class_id, payload in opened.items():
+        assert isinstance(payload, bytes)
+        open_class(class_id, payload)
+
+
+def test_why_a_payload_is_lost_is_told_apart(engine: Engine) -> None:
+    lived = Lived(engine)
+    erased, missing, damaged = lived.ids
+    assert lived.vault.erase(erased)
+    sql(engine, "DELETE FROM payload_keys WHERE class_id = ?", missing)
+    sql(engine, "DELETE FROM payloads WHERE class_id = ?", missing)
+    other = "UPDATE payloads SET sealed = (SELECT sealed FROM payloads WHERE class_id = ?)"
+    sql(engine, other + " WHERE class_id = ?", erased, damaged)
+    assert lived.open() == {erased: Lost.ERASED, missing: Lost.MISSING, damaged: Lost.DAMAGED}
+
+
+def test_a_month_without_its_key_is_purged_with_or_without_payloads(engine: Engine) -> None:
+    lived = Lived(engine)
+    sql(engine, "DELETE FROM payload_keys WHERE class_id = ?", lived.ids[0])
+    sql(engine, "DELETE FROM payloads WHERE class_id = ?", lived.ids[0])
+    sql(engine, "DELETE FROM month_keys")
+    assert set(lived.open().values()) == {Lost.PURGED}
+
+
+def test_a_key_service_that_fails_is_no_purge(engine: Engine) -> None:
+    lived = Lived(engine)
+    lived.keys.failing = "sealed"
+    with pytest.raises(KeyServiceError):
+        lived.open()
+
+
+def test_absent_entries_are_counted_and_damaged_ones_named(engine: Engine) -> None:
+    lived = Lived(engine)
+    size = lived.entries.size()
+    assert lived.entries.absent(0, size) == 0
+    first = next(lived.entries.scan(0, size)).seq
+    sql(engine, "UPDATE entries SET bytes = CAST(bytes || ' ' AS BLOB) WHERE seq = ?", str(first))
+    with pytest.raises(StorageError, match=f"entry {first} "):
+        list(lived.entries.scan(0, size))
+    sql(engine, "DELETE FROM entries WHERE seq = ?", str(first))
+    assert lived.entries.absent(0, size) == 1
+    reading = read_recorded(lived.entries, lived.vault, TODAY, TODAY, lambda _: None)
+    assert reading.unreadable == {"purged": 8}
