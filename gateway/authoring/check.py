@@ -5,7 +5,7 @@ read, controls that nobody lists or claims are not reported, since the file may 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from gateway.authoring.controls import (
     check_reviews,
     check_row_ids,
 )
+from gateway.authoring.cut_names import are_cut_names_kept
 from gateway.authoring.data_files import (
     DATA,
     compare_readings,
@@ -87,7 +88,7 @@ def check_files(
     findings += check_row_ids(rows)
     findings += check_reviews(rows, today)
     findings += check_retention(rows)
-    findings += check_patterns(rows, traffic)
+    findings += check_patterns(rows, traffic, rego.are_cut_names_kept)
     if data.is_whole and rego.is_whole:
         findings += check_control_names(rows, rego.claims, rego.lists)
     return ordered(findings)
@@ -107,6 +108,7 @@ class _Rego:
     claims: list[ControlClaim]
     lists: list[ListClaim]
     is_whole: bool
+    are_cut_names_kept: bool
 
 
 def _read(files: Mapping[str, bytes]) -> _Data:
@@ -145,18 +147,24 @@ def _check_rego(
         modules, syntax = parse_modules(program, sources, progress)
         if capabilities is files and not syntax:
             findings += compile_modules(program)
+        is_askable = data.is_whole and not findings and not syntax
+        keeps_cut_names = is_askable and are_cut_names_kept(program)
     if data.is_whole and data.documents:
         with open_program(opa, {**readable, **around}, capabilities) as program:
             findings += compare_readings(program, data.tree, data.documents)
-    return _check_modules(modules, data, [*findings, *syntax], is_whole=not syntax)
+    rego = _check_modules(modules, data)
+    return replace(
+        rego,
+        findings=[*findings, *syntax, *rego.findings],
+        is_whole=not syntax,
+        are_cut_names_kept=keeps_cut_names,
+    )
 
 
-def _check_modules(
-    modules: list[Module], data: _Data, findings: list[Finding], is_whole: bool
-) -> _Rego:
+def _check_modules(modules: list[Module], data: _Data) -> _Rego:
     claims: list[ControlClaim] = []
     lists: list[ListClaim] = []
-    findings = [*findings, *check_packages(modules), *check_rules(modules)]
+    findings = [*check_packages(modules), *check_rules(modules)]
     for module in rules_of(modules):
         problems, own_claims, own_lists = check_metadata(module)
         findings += problems
@@ -165,7 +173,7 @@ def _check_modules(
     attributes, problems = _declared(data)
     findings += problems
     findings += check_reads(find_input_reads(modules, data.tree), attributes)
-    return _Rego(findings, claims, lists, is_whole)
+    return _Rego(findings, claims, lists, is_whole=True, are_cut_names_kept=False)
 
 
 def _declared(data: _Data) -> tuple[tuple[str, ...] | None, list[Finding]]:

@@ -145,8 +145,9 @@ def _check_claimed(
 ) -> list[Finding]:
     findings = []
     for row in naming:
-        is_row = "id" in row.value and isinstance(row.path[-1], int)
-        if not is_row or row.value["control"] in claimed:
+        # Rows of other tables (regions, adequacy) are looked up and need not give a reason.
+        is_read = isinstance(row.path[-1], int) and (row.has_pattern or row.is_of_family)
+        if not is_read or row.value["control"] in claimed:
             continue
         if row.is_of_family and row.list_name in lists:
             continue

@@ -7,12 +7,12 @@ given up on. Every question is bounded, and says None where the bound is reached
 import heapq
 import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from gateway.wire.continuations import parse_tree
+from gateway.wire.continuations import is_anchored, parse_tree
 from gateway.wire.patterns import Pattern
 
 MAX_STATES = 1_500
@@ -49,6 +49,7 @@ class Language:
     edges: list[list[tuple[Ranges, int]]] = field(default_factory=list)
     moves: list[list[tuple[str, int]]] = field(default_factory=list)
     accept: int = 0
+    _known: dict[tuple[States, int], States] = field(default_factory=dict)
 
     def begin(self) -> States:
         """The states before the first character."""
@@ -56,17 +57,24 @@ class Language:
 
     def after(self, states: States, code: int) -> States:
         """The states after one more character."""
+        if (known := self._known.get((states, code))) is not None:
+            return known
         reached = {
             target
             for state in states
             for ranges, target in self.edges[state]
             if any(low <= code <= high for low, high in ranges)
         }
-        return self._closure(reached, "")
+        found = self._known[(states, code)] = self._closure(reached, "")
+        return found
 
     def is_match(self, states: States) -> bool:
         """Whether a name that ends here is matched."""
         return self.accept in self._closure(states, "end")
+
+    def is_settled(self, states: States) -> bool:
+        """Whether every longer name is matched too."""
+        return self.accept in states
 
     def cuts(self, states: States) -> Iterator[int]:
         """Where the code points that lead on differently begin."""
@@ -95,7 +103,7 @@ def language_of(pattern: Pattern, is_lowered: bool = False) -> Language | None:
         return None
     builder = _Builder(is_lowered)
     try:
-        builder.build(tree[0], "s" in tree[1])
+        builder.build(tree[0], "s" in tree[1], is_anchored(pattern.expression))
     except (_UnreadableError, RecursionError):
         return None
     return builder.language
@@ -104,7 +112,7 @@ def language_of(pattern: Pattern, is_lowered: bool = False) -> Language | None:
 def shared_name(one: Language, other: Language) -> str | None:
     """The shortest name that both match; None where there is none, or none within bounds."""
     try:
-        for name, states in _explore([one, other], alive=2):
+        for name, states in _explore([one, other], 2):
             if name and one.is_match(states[0]) and other.is_match(states[1]):
                 return name
     except _BoundError:
@@ -114,8 +122,13 @@ def shared_name(one: Language, other: Language) -> str | None:
 
 def is_covered(later: Language, earlier: Sequence[Language]) -> bool:
     """Whether each name that `later` matches one of `earlier` matches too; False when in doubt."""
+
+    def is_settled(states: tuple[States, ...]) -> bool:
+        pairs = zip(earlier, states[1:], strict=True)
+        return any(language.is_settled(reached) for language, reached in pairs)
+
     try:
-        for name, states in _explore([later, *earlier], alive=1):
+        for name, states in _explore([later, *earlier], 1, is_settled):
             if not name or not later.is_match(states[0]):
                 continue
             pairs = zip(earlier, states[1:], strict=True)
@@ -145,15 +158,22 @@ def shortest_bytes(language: Language) -> int | None:
     return None
 
 
-def _explore(languages: Sequence[Language], alive: int) -> Iterator[tuple[str, tuple[States, ...]]]:
+def _explore(
+    languages: Sequence[Language],
+    alive: int,
+    is_settled: Callable[[tuple[States, ...]], bool] = lambda _: False,
+) -> Iterator[tuple[str, tuple[States, ...]]]:
     """Names in order of length, one for each combination of states that is reached and from which
-    the first `alive` languages can go on. Raises _BoundError past MAX_VISITED."""
+    the first `alive` languages can go on; none beyond those where `is_settled`. Raises _BoundError
+    past MAX_VISITED."""
     start = tuple(language.begin() for language in languages)
     waiting: list[tuple[str, tuple[States, ...]]] = [("", start)]
     # The empty text is no name; a name may reach the same states, so they do not count as seen.
     seen: set[tuple[States, ...]] = set()
     for name, states in waiting:  # grows while it is read
         yield name, states
+        if is_settled(states):
+            continue
         for code in _representatives(languages, states):
             reached = tuple(
                 language.after(own, code) for language, own in zip(languages, states, strict=True)
@@ -185,9 +205,10 @@ class _Builder:
         self.language = Language()
         self._is_lowered = is_lowered
 
-    def build(self, nodes: Sequence[Any], is_dotall: bool) -> None:
+    def build(self, nodes: Sequence[Any], is_dotall: bool, is_anchored: bool) -> None:
         start = self._state()
-        self._edge(start, _ANY, start)
+        if not is_anchored:
+            self._edge(start, _ANY, start)
         end = self._sequence(nodes, self._moved(start), is_dotall)
         self.language.accept = self._moved(end)
         self._edge(self.language.accept, _ANY, self.language.accept)

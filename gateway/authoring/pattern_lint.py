@@ -9,7 +9,8 @@ one of them could match some continuation of it (gateway/wire/continuations.py, 
 pattern's length), so their length does not matter. In a list that allows dropping a row that never
 matches a cut name errs towards keeping. What remains are other protective lists: OPA compares
 their rows with the name as it is, so a row whose shortest match is longer than 15 bytes does
-nothing for such a process.
+nothing for such a process; unless the policies keep every process whose identity source is
+`truncated`, which `cut_names` asks them.
 """
 
 import re
@@ -41,11 +42,16 @@ class PatternRow:
     language: Language | None
 
 
-def check_patterns(rows: Sequence[Row], traffic: Traffic | None) -> list[Finding]:
-    """Every lint of patterns; those that need recorded traffic only with it."""
+def check_patterns(
+    rows: Sequence[Row], traffic: Traffic | None, are_cut_names_kept: bool
+) -> list[Finding]:
+    """Every lint of patterns; those that need recorded traffic only with it. `are_cut_names_kept`:
+    the policies keep every process whose name was cut, so that no row need match such a name."""
     compiled, findings = _compile(rows)
     for item in compiled:
         findings += _check_alone(item)
+        if not are_cut_names_kept:
+            findings += _check_length(item)
         if item.row.allows_dropping:
             findings += _check_dropping(item)
     if traffic is not None:
@@ -84,26 +90,30 @@ def _check_alone(item: PatternRow) -> list[Finding]:
                 "write a row for each alternative, [!…] for another set, or a regex",
             )
         )
-    if item.language is None:
-        return findings
-    shortest = shortest_bytes(item.language)
-    if shortest is None:
+    if item.language is not None and shortest_bytes(item.language) is None:
         findings.append(
             found("pattern-empty", at, f"no name matches {row.shown}", "mend the pattern")
         )
-    elif shortest > COMM_BYTES and row.list_name != NEVER_FILTER and not row.allows_dropping:
-        findings.append(
-            found(
-                "pattern-past-cut",
-                at,
-                f"every match of {row.shown} is longer than {COMM_BYTES} bytes, so a process that "
-                "goes by its cut command name is not matched, and the floor does not know this "
-                "list",
-                f"begin with at most {COMM_BYTES} bytes and leave the end open, or have the "
-                "collector read the executable's path",
-            )
-        )
     return findings
+
+
+def _check_length(item: PatternRow) -> list[Finding]:
+    row = item.row
+    if item.language is None or row.list_name == NEVER_FILTER or row.allows_dropping:
+        return []
+    shortest = shortest_bytes(item.language)
+    if shortest is None or shortest <= COMM_BYTES:
+        return []
+    return [
+        found(
+            "pattern-past-cut",
+            row.place_of(item.pattern.kind),
+            f"every match of {row.shown} is longer than {COMM_BYTES} bytes; a process that goes by "
+            "its cut command name is not matched, and the floor does not know this list",
+            f"begin with at most {COMM_BYTES} bytes and leave the end open, or keep every process "
+            "whose identity source is truncated",
+        )
+    ]
 
 
 def _check_dropping(item: PatternRow) -> list[Finding]:

@@ -73,8 +73,11 @@ def _cover(item: Compiled, candidates: Sequence[Compiled]) -> list[Compiled]:
     if language is None:
         return []
     built = [(one, one[2]) for one in candidates if one[2] is not None]
+    example = shared_name(language, language)
+    if example is None or not any(one[1].matches(example) for one, _ in built):
+        return []  # the usual case, told cheaply
     for one, other in built:
-        if is_covered(language, [other]):
+        if one[1].matches(example) and is_covered(language, [other]):
             return [one]
     if len(built) > 1 and is_covered(language, [other for _, other in built]):
         return [one for one, _ in built]
