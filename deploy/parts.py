@@ -1,6 +1,6 @@
 """Find or build the real programs that the product runs beside itself, at pinned versions.
 
-    python3 deploy/parts.py opa [NAME…]
+    python3 deploy/parts.py opa [NAME…]         (opa@1.21.0: another version, beside the pinned one)
 
 A part is built once into the user's cache folder, keyed by version, and linked into `.parts/bin`,
 so that a second clone does not build it again. The module's checksum is pinned here and its own
@@ -23,7 +23,7 @@ import sysconfig
 import tempfile
 import venv
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -48,7 +48,8 @@ class PartError(Exception):
 class Part:
     """One program built from a Go module. `checksum` is the module's `h1:` sum as in go.sum;
     `package` lies inside the module; `version_args` make the program print `version_pattern`;
-    `version_variable` is what the linker sets where a build in the module's own folder has none."""
+    `version_variable` is what the linker sets where a build in the module's own folder has none.
+    `is_other` is a version beside the pinned one, which only tests that compare versions run."""
 
     name: str
     version: str
@@ -58,18 +59,40 @@ class Part:
     version_args: tuple[str, ...]
     version_pattern: str
     version_variable: str = ""
+    is_other: bool = False
+
+    @property
+    def key(self) -> str:
+        """What the command line calls it."""
+        return f"{self.name}@{self.version}" if self.is_other else self.name
+
+    @property
+    def link_name(self) -> str:
+        """Its name in `.parts/bin`."""
+        return self.key.replace("@", "-")
+
+
+OPA = Part(
+    name="opa",
+    version="1.22.2",
+    module="github.com/open-policy-agent/opa",
+    checksum="h1:WzqReKk2VjcvBN/NQTlcIxKqFPKpzIdb6KYMHzPEbe0=",
+    package=".",
+    version_args=("version",),
+    version_pattern=r"^Version: 1\.22\.2$",
+)
+
+
+def other_opa(version: str, checksum: str) -> Part:
+    """An OPA beside the pinned one."""
+    pattern = rf"^Version: {re.escape(version)}$"
+    return replace(OPA, version=version, checksum=checksum, version_pattern=pattern, is_other=True)
 
 
 PARTS = (
-    Part(
-        name="opa",
-        version="1.22.2",
-        module="github.com/open-policy-agent/opa",
-        checksum="h1:WzqReKk2VjcvBN/NQTlcIxKqFPKpzIdb6KYMHzPEbe0=",
-        package=".",
-        version_args=("version",),
-        version_pattern=r"^Version: 1\.22\.2$",
-    ),
+    OPA,
+    other_opa("1.21.0", "h1:k/N0fieTkBPM0H7mIOrMd/xZPaMsxW70jIzIPeOBst4="),
+    other_opa("1.22.3", "h1:d46phjoHHFSl8F2bC8nT8wFxuGEvZRvs8FhYWFqsJ2w="),
     # Built inside its own module, since `go install` of another's refuses what its go.mod replaces.
     Part(
         name="regal",
@@ -107,11 +130,11 @@ PARTS = (
 def main(arguments: list[str] | None = None) -> int:
     """Make each named part ready, in order."""
     parser = argparse.ArgumentParser(description="Find or build the real programs, once.")
-    parser.add_argument("names", nargs="+", choices=[part.name for part in PARTS], metavar="NAME")
+    parser.add_argument("names", nargs="+", choices=[part.key for part in PARTS], metavar="NAME")
     names = parser.parse_args(arguments).names
     try:
         for part in PARTS:
-            if part.name in names:
+            if part.key in names:
                 link(part, obtain(part))
     except PartError as error:
         print(f"parts: {error}", file=sys.stderr)
@@ -306,11 +329,11 @@ def pip_install_go(home: Path) -> None:
 
 
 def link(part: Part, binary: Path) -> None:
-    """Point `.parts/bin/<name>` to the binary, atomically."""
-    target = ROOT / ".parts" / "bin" / part.name
+    """Point `.parts/bin/<name>`, or `<name>-<version>` of another, to the binary, atomically."""
+    target = ROOT / ".parts" / "bin" / part.link_name
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        fresh = target.with_name(f".{part.name}.{os.getpid()}")
+        fresh = target.with_name(f".{part.link_name}.{os.getpid()}")
         fresh.unlink(missing_ok=True)
         fresh.symlink_to(binary)
         os.replace(fresh, target)

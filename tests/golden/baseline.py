@@ -6,7 +6,8 @@ from typing import Any, TypeGuard
 
 from tests.golden.findings import Finding, find
 from tests.golden.patterns import matches_row, variants
-from tests.golden.tables import Tables
+from tests.golden.regions import jurisdictions
+from tests.golden.tables import Tables, matching
 
 SOURCE = "compliance.process.identity_source"
 IDENTITY = "compliance.process.identity"
@@ -74,6 +75,8 @@ def baseline_findings(
 
     if not sender.is_known:
         yield say("unknown_sender")
+    if sender.region not in jurisdictions(tables):
+        yield say("unlisted_region")
     if not is_well_formed(proposal):
         yield say("malformed_proposal")
     source = process.attributes.get(SOURCE)
@@ -123,17 +126,14 @@ def _table_findings(
 ) -> Iterator[Finding]:
     """Trading hours (soft) and declared importance (advice)."""
     names = process.names or frozenset()
-    trading, importance = tables.by_name["trading"], tables.by_name["importance"]
+    trading = tables.by_name["trading"]
     # Which windows are open being unknown, the more protective reading is that all are.
     is_open = sender.windows is None or trading["window"] in sender.windows
-    for row in trading["services"] if is_open else []:
-        if any(matches_row(row, name) for name in names):
+    if is_open:
+        for row in matching(tables, "trading", "services", names):
             yield find(tables.rules["rules.baseline.trading_hours"], row)
-    for row in importance["services"]:
-        is_underrated = "score" in proposal and _is_below(
-            proposal["score"], row["importance_permille"]
-        )
-        if is_underrated and any(matches_row(row, name) for name in names):
+    for row in matching(tables, "importance", "services", names):
+        if "score" in proposal and _is_below(proposal["score"], row["importance_permille"]):
             yield find(tables.rules["rules.baseline.importance"], row)
 
 

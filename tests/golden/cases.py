@@ -1,12 +1,11 @@
 """What the corpus is made of: one proposal with its sender, and what the tables name."""
 
-import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from tests.golden.families import jurisdictions
 from tests.golden.patterns import examples
+from tests.golden.regions import jurisdictions
 from tests.golden.tables import Row, Tables
 
 Subject = dict[str, Any]
@@ -72,15 +71,17 @@ def _with_patterns(value: Any) -> Iterator[Row]:
             yield from _with_patterns(item)
 
 
-def typical_senders(tables: Tables) -> list[Subject]:
-    """One sender of each set of jurisdictions, and of each environment that a table names."""
-    by_laws: dict[frozenset[str], str] = {}
-    for region, laws in jurisdictions(tables).items():
-        by_laws.setdefault(laws, region)
-    regions = sorted(by_laws.values())
-    tiers = itertools.cycle(TIERS)
-    places = [{**HOME, "region": region, "tier": next(tiers)} for region in regions]
-    return [HOME, *places, *({**HOME, "environment": name} for name in environments(tables))]
+def sender_under(tables: Tables, table: str) -> Subject:
+    """A sender that a family applies to; for other tables, and where no region is under the
+    family, the usual one."""
+    applies = tables.by_name[table].get("family", {}).get("applies_to", {})
+    wanted = set(applies.get("jurisdictions", []))
+    under = [
+        region for region, laws in sorted(jurisdictions(tables).items()) if not wanted - laws
+    ] or [region for region, laws in sorted(jurisdictions(tables).items()) if wanted & laws]
+    region = [*applies.get("regions", []), *under, HOME["region"]][0] if applies else HOME["region"]
+    environment = [*applies.get("environments", []), HOME["environment"]][0]
+    return {**HOME, "region": region, "environment": environment}
 
 
 def environments(tables: Tables) -> list[str]:

@@ -22,15 +22,17 @@ from tests.golden.cases import (
     pattern_rows,
     propose,
     representatives,
-    typical_senders,
+    sender_under,
 )
-from tests.golden.families import jurisdictions
 from tests.golden.patterns import examples
+from tests.golden.regions import jurisdictions
 from tests.golden.tables import Tables
 
 SEED = 20261125
 RANDOM_PROPOSALS = 500
 MAX_BATCH = 50
+NAMES_PER_REGION = 3
+UNLISTED = ("nowhere-1", "us-east", "EU-WEST-1", "eu-west-1 ")
 
 
 def make_questions(tables: Tables, seed: int = SEED) -> list[dict[str, Any]]:
@@ -81,16 +83,16 @@ def _without_ref(proposal: Any) -> Any:
 
 
 def _rows(tables: Tables) -> Iterator[Case]:
-    """Each text that a row matches, and texts that only look like it."""
-    senders = itertools.cycle(typical_senders(tables))
+    """Each text that a row matches, and texts that only look like it, from a sender that the
+    row is about."""
     actions = itertools.cycle(ACTIONS)
-    for _, row in pattern_rows(tables):
+    for table, row in pattern_rows(tables):
         texts = examples(row)
-        sender = next(senders)
+        names = [f"{texts[0]}-eu-1", texts[0].upper(), f"-{texts[0]}"]
         for text in texts:
-            near = (f"x{text}", f"{text}-eu-1", f"{text}x", text[:-1], text.upper(), f"-{text}")
-            for name in (text, *near):
-                yield Case(sender, open_windows(), propose(name, next(actions)))
+            names += [text, f"x{text}", f"{text}x", text[:-1]]
+        for name in names:
+            yield Case(sender_under(tables, table), open_windows(), propose(name, next(actions)))
 
 
 def _attributes(tables: Tables) -> Iterator[Case]:
@@ -98,7 +100,7 @@ def _attributes(tables: Tables) -> Iterator[Case]:
     carriers = tables.by_name["names"]
     whole, executable = carriers["whole"], carriers["executable"]
     others = sorted(set(tables.by_name["class"]["attributes"]) - {*whole, *executable})
-    for name in representatives(tables):
+    for name in representatives(tables)[: len(ACTIONS)]:
         for attribute in dict.fromkeys([*whole, *executable, *others, "k8s.pod.label.other"]):
             for text in (name, f"/opt/{name}", f"/opt/{name}/", f"{name}/bin/run", name.title()):
                 process = {"service.name": PLAIN, attribute: text}
@@ -110,17 +112,30 @@ def _attributes(tables: Tables) -> Iterator[Case]:
 
 
 def _senders(tables: Tables) -> Iterator[Case]:
-    """Each region and environment, for one process in the scope of each list and one in none."""
+    """Each region and environment, for a process in no scope and some in the scope of a family."""
     names = representatives(tables)
     tiers = itertools.cycle(TIERS)
-    unlisted = ["nowhere-1", "us-east", "EU-WEST-1", "eu-west-1 "]
-    for region in [*sorted(jurisdictions(tables)), *unlisted]:
-        subject = {"environment": "production", "region": region, "tier": next(tiers)}
-        yield from (Case(subject, open_windows(), propose(name)) for name in names)
-    for environment in environments(tables):
-        for region in ("us-east-1", "eu-west-1", "nowhere-1"):
+    turns = itertools.cycle(names)
+    for region in [*sorted(jurisdictions(tables)), *UNLISTED]:
+        subject = {**HOME, "region": region, "tier": next(tiers)}
+        for name in (PLAIN, *itertools.islice(turns, NAMES_PER_REGION)):
+            yield Case(subject, open_windows(), propose(name))
+    for region in ("us-east-1", "eu-west-1", UNLISTED[0]):
+        for environment in environments(tables):
             subject = {"environment": environment, "region": region, "tier": next(tiers)}
             yield from (Case(subject, open_windows(), propose(name)) for name in names)
+    yield from _reached(tables)
+
+
+def _reached(tables: Tables) -> Iterator[Case]:
+    """Each family's process in one region of each jurisdiction that the family names."""
+    regions = {law: name for name, laws in jurisdictions(tables).items() for law in laws}
+    for _, family in tables.families:
+        rows = [*family.get("services", []), *family.get("never_filter", [])]
+        for law in family["family"].get("applies_to", {}).get("jurisdictions", []):
+            for row in rows[:1]:
+                subject = {**HOME, "region": regions.get(law, UNLISTED[0])}
+                yield Case(subject, open_windows(), propose(examples(row)[0]))
 
 
 def _windows(tables: Tables) -> Iterator[Case]:
@@ -165,7 +180,7 @@ def _scores(tables: Tables) -> Iterator[Case]:
 def _identities(tables: Tables) -> Iterator[Case]:
     """Interpreters: what tells their purpose, and what only seems to."""
     rows = tables.by_name["baseline"]["unknown_interpreter"]["interpreters"]
-    identities: list[Any] = ["patient-data-service", "billing", "java", "bash", "", None, 7]
+    identities: list[Any] = ["billing", "java", "JAVA", "bash.exe", "", None, 7]
     for row in rows:
         name = examples(row)[0]
         for source, identity in itertools.product((*SOURCES, None), identities[:3]):

@@ -2,12 +2,11 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from tests.golden.baseline import Process, Sender
 from tests.golden.findings import Finding, find
-from tests.golden.patterns import matches_row
-from tests.golden.tables import Row, Tables
+from tests.golden.regions import jurisdictions
+from tests.golden.tables import Row, Tables, matching
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,24 +37,16 @@ class Place:
         )
 
 
-def jurisdictions(tables: Tables) -> dict[str, frozenset[str]]:
-    """The jurisdictions of each region that the table lists."""
-    regions = tables.by_name["regions"]
-    return {
-        name: frozenset(laws)
-        for part in ("clouds", "sites")
-        for name, laws in (regions.get(part) or {}).items()
-    }
-
-
 def family_findings(tables: Tables, sender: Sender, process: Process) -> Iterator[Finding]:
     """The findings of every family for one process."""
     place = Place.of(sender, tables)
-    for _, family in tables.families:
-        yield from _findings(tables, place, family, process)
+    for name, family in tables.families:
+        yield from _findings(tables, place, name, family, process)
 
 
-def _findings(tables: Tables, place: Place, family: Row, process: Process) -> Iterator[Finding]:
+def _findings(
+    tables: Tables, place: Place, name: str, family: Row, process: Process
+) -> Iterator[Finding]:
     head = family["family"]
     applies = head.get("applies_to", {})
 
@@ -63,9 +54,10 @@ def _findings(tables: Tables, place: Place, family: Row, process: Process) -> It
         return find(tables.rules[f"rules.families.{kind}"], row, obligations, head)
 
     own = tuple({"type": kind} for kind in head.get("obligations", []))
-    never = _matched(family.get("never_filter", []), process)
+    names = process.names or frozenset()
+    never = matching(tables, name, "never_filter", names)
     is_protected = place.is_under(applies, protects=True)
-    services = _matched(family.get("services", []), process) if is_protected else []
+    services = matching(tables, name, "services", names) if is_protected else []
     services = [row for row in services if place.is_under(row.get("applies_to", {}), True)]
     yield from (say("never_filter", row, own) for row in never)
     yield from (say("services", row, own) for row in services)
@@ -86,11 +78,6 @@ def _protects(kind: str, row: Row) -> bool:
     return kind in ("masks", "handling") or (
         kind == "retention" and "at_most" not in row["retain_days"]
     )
-
-
-def _matched(rows: list[Row], process: Process) -> list[Row]:
-    names = process.names or frozenset()
-    return [row for row in rows if any(matches_row(row, name) for name in names)]
 
 
 def _duties(tables: Tables, kind: str, row: Row) -> tuple[Row, ...]:
@@ -114,5 +101,9 @@ def allowed_regions(tables: Tables, row: Row) -> list[str]:
     )
 
 
-def _adequate(tables: Tables, table: str) -> list[Any]:
-    return list(tables.by_name["adequacy"][table])
+def _adequate(tables: Tables, authority: str) -> list[str]:
+    return [
+        decision["jurisdiction"]
+        for decision in tables.by_name["adequacy"]["decisions"]
+        if decision["authority"] == authority and decision["relied_on"]
+    ]

@@ -5,12 +5,12 @@ METADATA, not from the Rego, and it shares no code with the gateway: where the t
 them is wrong.
 """
 
-from collections.abc import Iterable
 from typing import Any
 
 from tests.golden.baseline import Process, Sender, baseline_findings
 from tests.golden.families import family_findings
 from tests.golden.findings import Finding, Reason
+from tests.golden.obligations import merge_obligations
 from tests.golden.tables import Row, Tables
 
 RANKS = {"hard": 0, "soft": 1, "advisory": 2}
@@ -65,7 +65,9 @@ def _ruling(
             "ttl_seconds": by_tier.get(sender.tier, DEFAULT_TTL_SECONDS),
         }
     action, share = "keep", 1000
-    least = max(one.sample_permille for one in found if one.reason.level != "advisory")
+    # A conflict of duties asks for the whole, whatever share the findings ask for.
+    asked = [one.sample_permille for one in found if one.reason.level != "advisory"]
+    least = max(asked, default=1000)
     is_sampled_whole = {"type": "no_sampling"} in obligations or least >= 1000
     if levels == {"soft"} and proposal.get("action") == "sample" and not is_sampled_whole:
         action, share = "sample", max(least, proposal["sample_permille"])
@@ -75,9 +77,3 @@ def _ruling(
         "sample_permille": share,
         "ttl_seconds": DEFAULT_TTL_SECONDS,
     }
-
-
-def merge_obligations(found: Iterable[Finding], tables: Tables) -> tuple[list[Row], list[Reason]]:
-    """One obligation a type, by type, such that each duty is met; and the reasons for what cannot
-    be: evidence outlives a privacy limit, and where no region is allowed the process is kept."""
-    raise NotImplementedError

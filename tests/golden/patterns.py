@@ -20,9 +20,10 @@ def matches_row(row: Mapping[str, Any], name: str) -> bool:
     return "glob" in row and _compiled_glob(row["glob"]).fullmatch(name) is not None
 
 
-def variants(name: str) -> set[str]:
+@functools.cache
+def variants(name: str) -> frozenset[str]:
     """A name as it is and lower-cased, one character for one as Go does it."""
-    return {name, "".join(_lower(character) for character in name)}
+    return frozenset({name, "".join(_lower(character) for character in name)})
 
 
 def _lower(character: str) -> str:

@@ -1,5 +1,6 @@
 """The bundle's tables and the METADATA of its rules, read as they stand in the folder."""
 
+import functools
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -7,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
+from tests.golden.patterns import matches_row
 
 Row = Mapping[str, Any]
 _METADATA = re.compile(r"\A# METADATA\n((?:#.*\n)+)", re.MULTILINE)
@@ -22,9 +25,10 @@ class Rule:
     remediation: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Tables:
-    """`by_name` has one document per folder of data/; `rules` is by package."""
+    """`by_name` has one document per folder of data/; `rules` is by package. Compared by identity,
+    so that what is worked out of them can be remembered."""
 
     by_name: Mapping[str, Row]
     rules: Mapping[str, Rule]
@@ -33,6 +37,13 @@ class Tables:
     def families(self) -> Iterator[tuple[str, Row]]:
         """The tables with a head `family`, and their names."""
         return ((name, table) for name, table in self.by_name.items() if "family" in table)
+
+
+@functools.cache
+def matching(tables: Tables, table: str, part: str, names: frozenset[str]) -> list[Row]:
+    """The rows of a table's list that match one of the names."""
+    rows = tables.by_name[table].get(part) or []
+    return [row for row in rows if any(matches_row(row, name) for name in names)]
 
 
 def read_tables(policies: Path) -> Tables:
