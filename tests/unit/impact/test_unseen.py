@@ -1,0 +1,46 @@
+"""A protected service that is no longer seen raises an alarm."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from gateway.clock import format_time
+from gateway.errors import BundleError
+from gateway.impact.report import Unseen
+from gateway.impact.unseen import expected_unseen, rows_unseen
+from gateway.recorded.reading import RecordedClass, read_recorded
+from tests.fakes.decisions import NOW_US
+from tests.fakes.engine import FakeEngine
+from tests.fakes.recorded import bundle_of, memory_traffic, policy_of
+
+TODAY = format_time(NOW_US)[:10]
+
+
+def row(name: str, **more: Any) -> dict[str, Any]:
+    return {"id": name, "glob": f"{name}-*", "control": "C/1", "reason": "", **more}
+
+
+def seen(*names: str) -> Sequence[RecordedClass]:
+    traffic, recorded = memory_traffic()
+    policy = policy_of(bundle_of(), FakeEngine())
+    asyncio.run(traffic.give(policy, dict.fromkeys(names, 1)))
+    return read_recorded(recorded, recorded, TODAY, TODAY, lambda _: None).classes
+
+
+def test_expected_rows_and_those_once_seen_are_alarms() -> None:
+    rows = [row("a"), row("b", expected=True), row("c"), row("d", expected=True), row("e")]
+    found = rows_unseen(rows, seen("a-1", "D-7"), seen("a-1", "c-3"))
+    assert found == (Unseen("b", "C/1", ""), Unseen("c", "C/1", TODAY))
+
+
+def test_it_reads_the_bundles_own_rows() -> None:
+    bundle = bundle_of(never_filter=[row("a", expected=True), row("b", expected=False)])
+    assert [alarm.row for alarm in expected_unseen(bundle, seen("x"))] == ["a"]
+    assert expected_unseen(bundle_of(), seen("x")) == ()
+
+
+def test_a_row_that_is_none_is_refused() -> None:
+    with pytest.raises(BundleError):
+        rows_unseen([{"id": "a"}], ())
