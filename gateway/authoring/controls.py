@@ -52,7 +52,8 @@ def check_control_names(
                     "add what holds it, or remove it",
                 )
             )
-    return findings + _check_claimed(naming, claimed, {claim.name for claim in lists})
+    of_known = [row for row in naming if row.value["control"] in known]
+    return findings + _check_claimed(of_known, claimed, {claim.name for claim in lists})
 
 
 def check_row_ids(rows: Sequence[Row]) -> list[Finding]:

@@ -38,8 +38,8 @@ def check_pairs(compiled: Sequence[Compiled]) -> list[Finding]:
     ]
     protecting = [item for item in compiled if item[0].list_name == NEVER_FILTER]
     for item in compiled:
-        if item[0].allows_dropping:
-            findings += _contradictions(item, protecting)
+        if item[0].allows_dropping and (opposite := _contradiction(item, protecting)) is not None:
+            findings.append(opposite)
     return findings
 
 
@@ -84,26 +84,26 @@ def _cover(item: Compiled, candidates: Sequence[Compiled]) -> list[Compiled]:
     return []
 
 
-def _contradictions(item: Compiled, protecting: Sequence[Compiled]) -> list[Finding]:
+def _contradiction(item: Compiled, protecting: Sequence[Compiled]) -> Finding | None:
+    """One finding for the row, which names the first of the rows that it contradicts."""
     row, pattern, language = item
-    findings = []
+    against = []
     for kept, kept_pattern, kept_language in protecting:
-        if not _may_overlap(pattern, kept_pattern):
-            continue
-        name = _common_name(pattern, language, kept_pattern, kept_language)
-        if name is not None:
-            there = kept.place_of(kept_pattern.kind)
-            findings.append(
-                found(
-                    "pattern-contradictory",
-                    row.place_of(pattern.kind),
-                    f"{row.shown} allows dropping {name!r}, which {kept.shown} at {there} "
-                    "never filters",
-                    "narrow one of them",
-                    (there,),
-                )
-            )
-    return findings
+        if _may_overlap(pattern, kept_pattern):
+            name = _common_name(pattern, language, kept_pattern, kept_language)
+            if name is not None:
+                against.append((name, kept, kept.place_of(kept_pattern.kind)))
+    if not against:
+        return None
+    name, kept, there = against[0]
+    more = f" (and so for {len(against) - 1} more rows)" if len(against) > 1 else ""
+    return found(
+        "pattern-contradictory",
+        row.place_of(pattern.kind),
+        f"{row.shown} allows dropping {name!r}, which {kept.shown} at {there} never filters{more}",
+        "narrow one of them",
+        tuple(place for _, _, place in against),
+    )
 
 
 def _common_name(
