@@ -65,10 +65,12 @@ _verdict(proposal, name) := {
 _row(name) := [row |
 	some row in data.data.services
 	startswith(name, row.prefix)
-	object.get(row, "window", "") in {"", _window(row)}
+	_applies(row)
 ][0]
 
-_window(row) := row.window if row.window in input.context.time.windows
+_applies(row) if not "window" in object.keys(row)
+
+_applies(row) if row.window in input.context.time.windows
 """
 
 

@@ -1,0 +1,95 @@
+"""`gateway audit replay` over a real log, a real OPA and a real age identity."""
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from gateway.audit_replay_cli import replay
+from gateway.errors import ConfigError
+from tests.fakes.recorded_world import RecordedWorld, invoke, make_recorded_world
+
+pytestmark = pytest.mark.opa
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> RecordedWorld:
+    return make_recorded_world(tmp_path_factory.mktemp("replay"))
+
+
+@pytest.fixture
+def world(made: RecordedWorld) -> Iterator[RecordedWorld]:
+    """The database is put back after each test."""
+    kept = made.database.read_bytes()
+    yield made
+    for path in made.folder.glob("log.db*"):
+        path.unlink()
+    made.database.write_bytes(kept)
+    made.database.chmod(0o600)
+
+
+def change(world: RecordedWorld, statement: str) -> None:
+    with closing(sqlite3.connect(world.database)) as connection:
+        connection.execute(statement)
+        connection.commit()
+
+
+def test_a_recorded_log_replays_bit_for_bit(world: RecordedWorld) -> None:
+    result = invoke(replay, "--config", str(world.config), "--all", "--json")
+    assert result.exit_code == 0, result.output
+    value = json.loads(result.stdout)
+    assert value["counts"]["SAME"] == 8
+    assert sum(value["counts"].values()) == 8
+    assert value["absent_entries"] == 0
+
+
+def test_a_sample_and_a_range_are_parts_of_it(world: RecordedWorld) -> None:
+    sampled = invoke(replay, "--config", str(world.config), "--sample", "3", "--json")
+    assert json.loads(sampled.stdout)["counts"]["SAME"] == 3
+    nothing = invoke(replay, "--config", str(world.config), "--from", "0", "--to", "0", "--json")
+    assert nothing.exit_code == 2
+    assert sum(json.loads(nothing.stdout)["counts"].values()) == 0
+
+
+def test_erased_purged_and_exchanged_payloads_are_told_apart(world: RecordedWorld) -> None:
+    change(world, "DELETE FROM payload_keys WHERE rowid = (SELECT min(rowid) FROM payload_keys)")
+    result = invoke(replay, "--config", str(world.config), "--all", "--json")
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)["counts"]["ERASED"] == 1
+    change(world, "UPDATE payloads SET sealed = (SELECT sealed FROM payloads LIMIT 1 OFFSET 2)")
+    result = invoke(replay, "--config", str(world.config), "--all", "--json")
+    assert result.exit_code == 1
+    value = json.loads(result.stdout)
+    assert (value["counts"]["DIFFERENT"], value["counts"]["SAME"]) == (6, 1)
+    change(world, "DELETE FROM month_keys")
+    result = invoke(replay, "--config", str(world.config), "--all", "--json")
+    assert result.exit_code == 2
+    assert json.loads(result.stdout)["counts"]["PURGED"] == 8
+
+
+def test_people_read_it_in_eighty_columns(world: RecordedWorld) -> None:
+    change(world, "UPDATE payloads SET sealed = (SELECT sealed FROM payloads LIMIT 1)")
+    result = invoke(replay, "--config", str(world.config), "--all")
+    assert result.exit_code == 1
+    lines = result.stdout.splitlines()
+    assert max(map(len, lines)) <= 80, result.stdout
+    assert lines[0] == "every verdict of entries 0 to 6"
+    assert any(line.split()[:2] == ["DIFFERENT", "7"] for line in lines)
+    assert "does not open under its own key" in result.stdout
+
+
+def test_a_database_that_is_not_there_is_said_and_not_made(world: RecordedWorld) -> None:
+    text = world.config.read_text().replace("sqlite:///log.db", "sqlite:///gone.db")
+    other = world.folder / "other.yaml"
+    other.write_text(text)
+    result = invoke(replay, "--config", str(other), "--all")
+    assert isinstance(result.exception, ConfigError)
+    assert not (world.folder / "gone.db").exists()
+
+
+def test_all_goes_alone(tmp_path: Path) -> None:
+    result = invoke(replay, "--config", str(tmp_path / "g.yaml"), "--all", "--sample", "3")
+    assert isinstance(result.exception, ConfigError)
