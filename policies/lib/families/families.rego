@@ -13,36 +13,38 @@ import data.lib.scope
 # description: |
 #   {family: {position: {row, …}}} over the lists `services` of the families that reach the sender.
 # scope: rule
-services := {name: found |
-	some name in scope.families
-	found := patterns.find(data.data[name].services)
-}
+services := {name: found | some name, found in patterns.services; name in scope.families}
 
 # METADATA
 # description: |
 #   {position: {finding, …}} for the processes that hits ({family: {position: {row, …}}}) protect.
-#   `level` is "hard", or "family" for the family's own. `chain` is rego.metadata.chain() of the rule.
+#   `level` is "hard", or "family" for the family's own. `rule` is the name of the rule.
 # scope: document
-protecting(hits, level, chain) := {position: found |
+protecting(hits, level, rule) := {position: found |
+	findings_by_row := {name: {row: finding |
+		some row in union({rows | some rows in by_position})
+		finding := result.of_family(_head(name), row, obligations, rule, _level(level, name))
+	} |
+		some name, by_position in hits
+		obligations := {{"type": kind} | some kind in object.get(_head(name), "obligations", [])}
+	}
 	some position in union({object.keys(by_position) | some by_position in hits})
-	found := {finding |
+	found := {findings_by_row[name][row] |
 		some name, by_position in hits
 		some row in by_position[position]
-		finding := result.of_family(_head(name), row, _obligations(name), chain, _level(level, name))
 	}
 }
 
 # METADATA
 # description: |
-#   {finding, …} for one list (such as "masks") of the families that reach the sender, about every
-#   process of the sender. `effect` is {family: {position in the list: {obligation, …}}}.
+#   {finding, …} about every process of the sender, for the rows of one list (such as "masks").
+#   `effect` is {family: {row: {obligation, …}}}.
 # scope: document
-of_sender(effect, list, chain) := {finding |
-	some name, by_index in effect
-	some index, obligations in by_index
-	row := data.data[name][list][index]
+of_sender(effect, rule) := {finding |
+	some name, obligations_by_row in effect
+	some row, obligations in obligations_by_row
 	object.get(row, "of", "sender") == "sender"
-	finding := result.of_family(_head(name), row, obligations, chain, "advisory")
+	finding := result.of_family(_head(name), row, obligations, rule, "advisory")
 }
 
 # METADATA
@@ -50,31 +52,27 @@ of_sender(effect, list, chain) := {finding |
 #   {position: {finding, …}} likewise, about the processes that never_filter and services of the same
 #   family match.
 # scope: document
-of_services(effect, list, chain) := {position: found |
-	by_family := {name: findings |
-		some name, by_index in effect
+of_services(effect, rule) := {position: found |
+	findings_by_family := {name: findings |
+		some name, obligations_by_row in effect
 		findings := {finding |
-			some index, obligations in by_index
-			row := data.data[name][list][index]
+			some row, obligations in obligations_by_row
 			row.of == "services"
-			finding := result.of_family(_head(name), row, obligations, chain, "advisory")
+			finding := result.of_family(_head(name), row, obligations, rule, "advisory")
 		}
 		count(findings) > 0
 	}
-	some position in union({_concerned[name] | some name, _ in by_family})
-	found := union({findings | some name, findings in by_family; position in _concerned[name]})
+	concerned := {name: _concerned(name) | some name, _ in findings_by_family}
+	some position in union({positions | some positions in concerned})
+	found := union({findings | some name, findings in findings_by_family; position in concerned[name]})
 }
 
-_concerned[name] := object.keys(object.get(patterns.hits, name, {})) | object.keys(object.get(services, name, {})) if {
-	some name in scope.families
-}
+_concerned(name) := object.keys(object.get(patterns.hits, name, {})) | object.keys(object.get(services, name, {}))
 
 # A table of rows without a head protects all the same.
 _head(name) := object.get(_heads, name, {})
 
 _heads := {name: head | some name; head := data.data[name].family}
-
-_obligations(name) := {{"type": kind} | some kind in object.get(_head(name), "obligations", [])}
 
 _level("family", name) := object.get(_head(name), "level", "hard")
 

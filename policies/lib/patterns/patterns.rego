@@ -10,26 +10,19 @@ import data.lib.scope
 
 # METADATA
 # description: |
-#   {family: {position: {row, …}}} over every list `never_filter` of the bundle's data.
+#   {table: {position: {row, …}}} over every list `never_filter` of the bundle's data.
 # scope: rule
-hits := {name: find(rows) |
-	some name
-	rows := data.data[name].never_filter
+hits := {table: _found(rows, _never_filter_sieves[table]) |
+	some table, rows in _never_filter
 }
 
 # METADATA
 # description: |
-#   {position: {row, …}} for the rows that match one of the names of a proposal. Two sieves come
-#   first: names that no row of any table can match, then names that no row of this one can.
-# scope: document
-find(rows) := {position: matched |
-	rows_by_name := _rows_by_name(rows)
-	count(rows_by_name) > 0
-	matched_names := object.keys(rows_by_name)
-	some position, own_names in _suspects_by_position
-	matching_names := own_names & matched_names
-	count(matching_names) > 0
-	matched := union({rows_by_name[name] | some name in matching_names})
+#   {table: {position: {row, …}}} over every list `services`, but those of families that do not reach
+#   the sender.
+# scope: rule
+services := {table: _found(rows, _services_sieves[table]) |
+	some table, rows in _services
 }
 
 # METADATA
@@ -38,17 +31,6 @@ find(rows) := {position: matched |
 matches(row, name) if regex.match(row.regex, name)
 
 matches(row, name) if glob.match(row.glob, null, name)
-
-_rows_by_name(rows) := {name: matching |
-	some name in _suspects_of(rows)
-	matching := {row | some row in rows; matches(row, name)}
-	count(matching) > 0
-}
-
-# For a few names a sieve costs more than it spares.
-_suspects_of(rows) := _sieved(any_of_rows(rows), _suspects) if count(_suspects) > 16
-
-_suspects_of(_) := _suspects if count(_suspects) <= 16
 
 # METADATA
 # description: |
@@ -61,6 +43,22 @@ any_of_rows(rows) := {
 		some row in rows
 		prefix := regex.split(`[*?\[\]{}\\]`, row.glob)[0]
 	},
+}
+
+# {position: {row, …}} for the rows that match one of the names of a proposal. Two sieves come first:
+# names that no row of any table can match, then names that no row of this one can.
+_found(rows, sieve) := {position: matched |
+	rows_by_name := {name: matching |
+		some name in _sieved(sieve, _suspects)
+		matching := {row | some row in rows; matches(row, name)}
+		count(matching) > 0
+	}
+	count(rows_by_name) > 0
+	matched_names := object.keys(rows_by_name)
+	some position, own_names in _suspects_by_position
+	matching_names := own_names & matched_names
+	count(matching_names) > 0
+	matched := union({rows_by_name[name] | some name in matching_names})
 }
 
 # Calls of functions would cost more than the matching, so the sieve takes all names at once.
@@ -76,18 +74,26 @@ _sieved(any_of, candidates) := {name |
 	strings.any_prefix_match(name, prefixes)
 }
 
-# Every list of rows with patterns that can protect for this sender.
-_all_rows := array.concat(
-	[row | some row in data.data[_].never_filter],
-	[row |
-		some name
-		rows := data.data[name].services
-		not name in scope.idle
-		some row in rows
-	],
-)
+_never_filter := {table: rows | some table; rows := data.data[table].never_filter}
 
-_suspects := _sieved(any_of_rows(_all_rows), names.all_names)
+_services := {table: rows |
+	some table in ({table | some table; data.data[table].services} - scope.idle)
+	rows := data.data[table].services
+}
+
+_never_filter_sieves := {table: any_of_rows(rows) | some table, rows in _never_filter}
+
+_services_sieves := {table: any_of_rows(rows) | some table, rows in _services}
+
+_sieves := [sieve | some sieves in [_never_filter_sieves, _services_sieves]; some sieve in sieves]
+
+_suspects := _sieved(
+	{
+		"regex": concat("|", [sieve.regex | some sieve in _sieves; sieve.regex != ""]),
+		"prefixes": union({sieve.prefixes | some sieve in _sieves}),
+	},
+	names.all_names,
+)
 
 _suspects_by_position := {position: suspects |
 	some position, own_names in names.by_position

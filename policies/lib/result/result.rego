@@ -26,7 +26,7 @@ findings(by_position, obligations, chain) := {position: found |
 #   One finding. Nothing here can be undefined: what METADATA or the row lack has a protective
 #   default, so that a badly written rule protects more, not less.
 # scope: document
-finding(row, obligations, chain) := _finding(row, obligations, chain, {
+finding(row, obligations, chain) := _finding(row, obligations, rule_name(chain), {
 	"title": object.get(_annotations(chain), "title", "Untitled rule"),
 	"level": object.get(_custom(chain), "level", "hard"),
 	"remediation": object.get(_custom(chain), "remediation", ""),
@@ -35,18 +35,23 @@ finding(row, obligations, chain) := _finding(row, obligations, chain, {
 # METADATA
 # description: |
 #   One finding of a rule that serves every family: title and remediation are the family's own
-#   (`head`), unless the row brings a remediation. Its defaults are as protective as those above.
+#   (`head`), unless the row brings a remediation. `rule` is the rule's name.
 # scope: document
-of_family(head, row, obligations, chain, level) := _finding(row, obligations, chain, {
+of_family(head, row, obligations, rule, level) := _finding(row, obligations, rule, {
 	"title": object.get(head, "title", "Untitled family"),
 	"level": level,
 	"remediation": object.get(row, "remediation", object.get(head, "remediation", "")),
 })
 
-_finding(row, obligations, chain, told) := {
+# METADATA
+# description: The name of the rule that calls, such as rules.families.masks, of its rego.metadata.chain().
+# scope: document
+rule_name(chain) := concat(".", array.slice(chain[0].path, 0, count(chain[0].path) - 1))
+
+_finding(row, obligations, rule, told) := {
 	"reason": {
 		"control": object.get(row, "control", "BASELINE/unnamed-control"),
-		"rule": concat(".", array.slice(chain[0].path, 0, count(chain[0].path) - 1)),
+		"rule": rule,
 		"level": told.level,
 		"message": sprintf("%s: %s (%s)", [
 			told.title,

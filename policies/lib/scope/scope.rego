@@ -17,7 +17,7 @@ listed if count(jurisdictions) > 0
 # scope: rule
 jurisdictions := {jurisdiction |
 	some name in _places
-	some jurisdiction in data.data.regions.places[name].jurisdictions
+	some jurisdiction in data.data.regions.places[name]
 }
 
 # METADATA
@@ -26,37 +26,41 @@ jurisdictions := {jurisdiction |
 #   jurisdiction, so it counts as in each, which protects more.
 # scope: document
 applies(condition) if {
-	every kind, values in condition {
-		_holds(kind, values)
-	}
+	_reaches(object.get(condition, "jurisdictions", []))
+	subject.region in object.get(condition, "regions", [subject.region])
+	subject.environment in object.get(condition, "environments", [subject.environment])
 }
 
 # METADATA
 # description: The names of the families (tables of data with a head `family`) that reach the sender.
 # scope: rule
-families := {name |
-	some name
-	head := data.data[name].family
-	applies(object.get(head, "applies_to", {}))
-}
+families := {name | some name; data.data[name].family.title} - idle
 
 # METADATA
 # description: The names of the families that do not.
 # scope: rule
-idle := {name | some name; data.data[name].family} - families
+idle := ({name |
+	listed
+	some name
+	wanted := data.data[name].family.applies_to.jurisdictions
+	count(jurisdictions & {jurisdiction | some jurisdiction in wanted}) == 0
+} | {name |
+	some name
+	wanted := data.data[name].family.applies_to.regions
+	not subject.region in wanted
+}) | {name |
+	some name
+	wanted := data.data[name].family.applies_to.environments
+	not subject.environment in wanted
+}
 
-_holds("jurisdictions", values) if count(jurisdictions & {value | some value in values}) > 0
+_reaches(values) if count(jurisdictions & {value | some value in values}) > 0
 
-_holds("jurisdictions", _) if not listed
+_reaches([])
 
-_holds("regions", values) if subject.region in values
+_reaches(_) if not listed
 
-_holds("environments", values) if subject.environment in values
-
-_places := {name |
-	some name, place in data.data.regions.places
-	subject.region in place.regions
-} | {site.place |
+_places := {place | place := data.data.regions.regions[subject.region]} | {site.place |
 	some site in data.data.regions.sites
 	site.region == subject.region
 }

@@ -14,6 +14,6 @@ import data.lib.result
 findings := result.findings(_underrated, set(), rego.metadata.chain())
 
 _underrated := {position: rows |
-	some position, matched in patterns.find(data.data.importance.services)
+	some position, matched in patterns.services.importance
 	rows := {row | some row in matched; input.proposals[position].score < row.importance_permille}
 }

@@ -16,4 +16,4 @@ findings := result.findings(_found, set(), rego.metadata.chain())
 
 default _found := {}
 
-_found := patterns.find(data.data.trading.services) if subject.in_window(data.data.trading.window)
+_found := patterns.services.trading if subject.in_window(data.data.trading.window)

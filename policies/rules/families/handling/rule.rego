@@ -8,12 +8,13 @@
 package rules.families.handling
 
 import data.lib.families
+import data.lib.result
 import data.lib.scope
 
-duties := families.of_sender(_duties, "handling", rego.metadata.chain())
+duties := families.of_sender(_duties, result.rule_name(rego.metadata.chain()))
 
-_duties[name][index] := {{"type": kind} | some kind in row.obligations} if {
+_duties[name][row] := {{"type": kind} | some kind in row.obligations} if {
 	some name in scope.families
-	some index, row in data.data[name].handling
+	some row in data.data[name].handling
 	scope.applies(object.get(row, "applies_to", {}))
 }

@@ -8,12 +8,13 @@
 package rules.families.masks
 
 import data.lib.families
+import data.lib.result
 import data.lib.scope
 
-duties := families.of_sender(_duties, "masks", rego.metadata.chain())
+duties := families.of_sender(_duties, result.rule_name(rego.metadata.chain()))
 
-_duties[name][index] := {{"type": "mask", "attributes": row.attributes}} if {
+_duties[name][row] := {{"type": "mask", "attributes": row.attributes}} if {
 	some name in scope.families
-	some index, row in data.data[name].masks
+	some row in data.data[name].masks
 	scope.applies(object.get(row, "applies_to", {}))
 }

@@ -9,5 +9,6 @@ package rules.families.never_filter
 
 import data.lib.families
 import data.lib.patterns
+import data.lib.result
 
-findings := families.protecting(patterns.hits, "hard", rego.metadata.chain())
+findings := families.protecting(patterns.hits, "hard", result.rule_name(rego.metadata.chain()))

@@ -10,24 +10,29 @@
 package rules.families.residency
 
 import data.lib.families
+import data.lib.result
 import data.lib.scope
 
-findings := families.of_services(_duties, "residency", rego.metadata.chain())
+findings := families.of_services(_duties, result.rule_name(rego.metadata.chain()))
 
-duties := families.of_sender(_duties, "residency", rego.metadata.chain())
+duties := families.of_sender(_duties, result.rule_name(rego.metadata.chain()))
 
-_duties[name][index] := {{"type": "allowed_regions", "regions": _regions(row)}} if {
+_duties[name][row] := {{"type": "allowed_regions", "regions": _regions(row)}} if {
 	scope.listed
 	some name in scope.families
-	some index, row in data.data[name].residency
+	some row in data.data[name].residency
 	scope.applies(object.get(row, "applies_to", {}))
 }
 
-_regions(row) := sort({region | some name in places; some region in data.data.regions.places[name].regions} | {site.region | some site in data.data.regions.sites; site.place in places}) if {
+_regions(row) := sort({region | some region, place in data.data.regions.regions; place in places} | {site.region |
+	some site in data.data.regions.sites
+	site.place in places
+}) if {
 	allowed := {jurisdiction | some jurisdiction in row.jurisdictions} | _adequate(object.get(row, "adequacy", ""))
-	places := {name |
-		some name, place in data.data.regions.places
-		count({jurisdiction | some jurisdiction in place.jurisdictions} & allowed) > 0
+	places := {place |
+		some place, jurisdictions in data.data.regions.places
+		some jurisdiction in jurisdictions
+		jurisdiction in allowed
 	}
 }
 

@@ -10,15 +10,16 @@
 package rules.families.retention
 
 import data.lib.families
+import data.lib.result
 import data.lib.scope
 
-findings := families.of_services(_duties, "retention", rego.metadata.chain())
+findings := families.of_services(_duties, result.rule_name(rego.metadata.chain()))
 
-duties := families.of_sender(_duties, "retention", rego.metadata.chain())
+duties := families.of_sender(_duties, result.rule_name(rego.metadata.chain()))
 
-_duties[name][index] := {object.union({"type": "retain_days"}, days)} if {
+_duties[name][row] := {object.union({"type": "retain_days"}, days)} if {
 	some name in scope.families
-	some index, row in data.data[name].retention
+	some row in data.data[name].retention
 	scope.applies(object.get(row, "applies_to", {}))
 	days := _known(row.retain_days)
 	count(days) > 0

@@ -10,5 +10,6 @@
 package rules.families.services
 
 import data.lib.families
+import data.lib.result
 
-findings := families.protecting(families.services, "family", rego.metadata.chain())
+findings := families.protecting(families.services, "family", result.rule_name(rego.metadata.chain()))
