@@ -194,6 +194,22 @@ def test_reading_a_journal_changed_while_open_says_so(engine: Engine, statement:
     asyncio.run(main())
 
 
+def test_an_entry_whose_bytes_were_changed_is_not_given(engine: Engine) -> None:
+    async def main() -> None:
+        log = await write_journal(engine)
+        with tampering(engine) as execute:
+            execute(
+                'UPDATE entries SET bytes = CAST(replace(bytes, \'"note":""\', '
+                '\'"note":"!"\') AS BLOB) WHERE seq = 3'
+            )
+        with pytest.raises(LogBrokenError, match=r"entry 3 .* leaf hash"):
+            await log.journal()
+        assert [entry.seq for entry in await log.journal(4)] == [4]
+        await log.aclose()
+
+    asyncio.run(main())
+
+
 def test_a_head_that_is_gone_is_not_answered_with_an_older_one(engine: Engine) -> None:
     async def main() -> None:
         log = await write_journal(engine)
