@@ -74,6 +74,7 @@ def test_a_long_path_is_put_together_from_the_prefix() -> None:
     assert read_archive(pack(member(path, b"1"))) == {path: b"1"}
 
 
+CUT = -len(PLAIN.rstrip(b"\0")) % 512
 GNU, PAX = tarfile.GNU_FORMAT, tarfile.PAX_FORMAT
 REFUSED: dict[str, tuple[bytes, str]] = {
     "empty": (b"", "not a gzip archive"),
@@ -107,6 +108,8 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "a second gzip member": (pack_archive(FILES) * 2, "bytes follow the archive's end"),
     "after the end mark": (gzip.compress(PLAIN + PLAIN), "bytes follow the archive's end mark"),
     "no end mark": (gzip.compress(PLAIN[:-9216].rstrip(b"\0")[:1024]), "truncated"),
+    "half an end mark": (gzip.compress(PLAIN.rstrip(b"\0") + b"\0" * (512 + CUT)), "end mark is"),
+    "an odd length": (gzip.compress(PLAIN + b"\0" * 100), "its end mark is missing"),
     "cut inside a file": (
         gzip.compress(PLAIN[:1800]),
         "data/a/data.yaml: the archive is truncated",
