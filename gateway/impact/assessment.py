@@ -36,7 +36,7 @@ async def assess(
         comparison.add(case)
         if number % _YIELD_EVERY == 0:
             await asyncio.sleep(0)
-    return comparison.impact(_unrecorded(candidate, recorded))
+    return comparison.impact(_unrecorded(candidate, active, recorded))
 
 
 async def _ask_both(
@@ -91,8 +91,11 @@ async def _cases(
     return cases
 
 
-def _unrecorded(candidate: Side, recorded: Sequence[RecordedClass]) -> tuple[str, ...]:
-    """Attributes that the candidate reads and no recorded class has: nobody knows what it would
-    say with them."""
+def _unrecorded(
+    candidate: Side, active: Side, recorded: Sequence[RecordedClass]
+) -> tuple[str, ...]:
+    """Attributes that the candidate reads, what is in force does not, and no recorded class has:
+    nobody knows what the candidate would say with them."""
     seen = {name for item in recorded for name, _ in item.process_class.attributes}
-    return tuple(sorted(set(candidate.declaration.attributes) - seen)) if recorded else ()
+    seen.update(active.declaration.attributes)
+    return tuple(sorted(set(candidate.declaration.attributes) - seen))

@@ -1,6 +1,5 @@
 """An `evaluations` entry, parsed once (docs/formats.md section 9)."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +9,6 @@ from gateway.clock import parse_time
 from gateway.decisions.verdict import Settled
 from gateway.engine.port import EngineVersion
 from gateway.errors import InputError
-from gateway.transparency.entry import Entry
 from gateway.wire.verdicts import Action, Effect, Reason
 
 EVALUATIONS = "evaluations"
@@ -24,10 +22,17 @@ class RecordedShapeError(InputError):
 
 @dataclass(frozen=True, slots=True)
 class RecordedVerdict:
-    """A class, by its id, and the verdict that it was given, as the log holds it."""
+    """A class, by its id, and the verdict that it was given: the very bytes of the log."""
 
     class_id: str
-    verdict: Mapping[str, Any]
+    verdict: bytes
+
+    def value(self) -> dict[str, Any]:
+        """The verdict for people; empty where its bytes are no object."""
+        try:
+            return _decode_object(self.verdict)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            return {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +81,7 @@ class _Candidate(msgspec.Struct):
 
 class _Item(msgspec.Struct, rename={"class_id": "class"}):
     class_id: str
-    verdict: dict[str, Any]
+    verdict: msgspec.Raw
 
 
 class _Body(msgspec.Struct):
@@ -100,17 +105,50 @@ class _Verdict(msgspec.Struct, forbid_unknown_fields=True):
     ttl_seconds: int
 
 
-def parse_evaluations(entry: Entry) -> Evaluations:
+class _Entry(msgspec.Struct):
+    seq: int
+    time: str
+    type: str
+    body: msgspec.Raw
+
+
+_decode_entry = msgspec.json.Decoder(_Entry).decode
+_decode_body = msgspec.json.Decoder(_Body).decode
+_decode_verdict = msgspec.json.Decoder(_Verdict).decode
+_decode_object = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEntry:
+    """An entry's place and bytes. Whether the bytes hold is the verifier's to say."""
+
+    seq: int
+    data: bytes
+
+
+def is_evaluations(data: bytes) -> bool:
+    """Whether the bytes are an entry of type `evaluations`, or no entry at all: those are for
+    `parse_evaluations` to refuse."""
+    try:
+        return _decode_entry(data).type == EVALUATIONS
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return True
+
+
+def parse_evaluations(entry: StoredEntry) -> Evaluations:
     """The entry's content; raises RecordedShapeError naming the entry."""
     try:
-        body = msgspec.convert(entry.body, _Body)
-        context_us = parse_time(body.context.time)
-    except (msgspec.ValidationError, ValueError) as error:
+        outer = _decode_entry(entry.data)
+        body = _decode_body(outer.body)
+        time_us, context_us = parse_time(outer.time), parse_time(body.context.time)
+        if outer.seq != entry.seq or outer.type != EVALUATIONS:
+            raise ValueError(f"it says it is {outer.type} {outer.seq}")
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise RecordedShapeError(f"entry {entry.seq} is no evaluations entry: {error}") from None
     pin = body.candidate
     return Evaluations(
         seq=entry.seq,
-        time_us=entry.time_us,
+        time_us=time_us,
         activation=body.activation,
         bundle=body.bundle,
         floor=body.floor,
@@ -120,15 +158,15 @@ def parse_evaluations(entry: Entry) -> Evaluations:
         windows=body.context.windows,
         lane=body.lane,
         candidate=None if pin is None else CandidatePin(pin.bundle, pin.floor, pin.windows),
-        items=tuple(RecordedVerdict(item.class_id, item.verdict) for item in body.items),
+        items=tuple(RecordedVerdict(item.class_id, bytes(item.verdict)) for item in body.items),
     )
 
 
-def parse_verdict(value: Mapping[str, Any]) -> Settled:
+def parse_verdict(value: bytes) -> Settled:
     """A verdict as it was settled; raises RecordedShapeError."""
     try:
-        found = msgspec.convert(value, _Verdict)
-    except msgspec.ValidationError as error:
+        found = _decode_verdict(value)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise RecordedShapeError(f"no verdict of ours: {error}") from None
     return Settled(
         action=found.action,

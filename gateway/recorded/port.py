@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from gateway.audit.lost import Lost
-from gateway.transparency.entry import Entry
+from gateway.recorded.entries import StoredEntry
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +24,10 @@ class RecordedEntries(Protocol):
     def size(self) -> int:
         """One more than the last sequence number; raises StorageError."""
 
-    def scan(self, first: int, stop: int) -> Iterator[Entry]:
-        """The evaluations entries among first..stop-1, in order; raises StorageError, also for
-        bytes that are no entry."""
+    def scan(self, first: int, stop: int) -> Iterator[StoredEntry]:
+        """The evaluations entries among first..stop-1, in order; raises StorageError."""
 
-    def at(self, seqs: Sequence[int]) -> Iterator[Entry]:
+    def at(self, seqs: Sequence[int]) -> Iterator[StoredEntry]:
         """The evaluations entries of these numbers, in order; raises StorageError."""
 
     def absent(self, first: int, stop: int) -> int:

@@ -4,7 +4,6 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from gateway import canonical
 from gateway.audit.lost import Lost
 from gateway.clock import format_time, parse_time
 from gateway.decisions.verdict import Settled
@@ -93,13 +92,12 @@ class _Merger:
             return
         try:
             process_class = open_class(item.class_id, payload)
-            verdict = canonical.encode(dict(item.verdict))
-            if verdict not in self._settled:
-                self._settled[verdict] = parse_verdict(item.verdict)
+            if item.verdict not in self._settled:
+                self._settled[item.verdict] = parse_verdict(item.verdict)
         except RecordedShapeError:
             self.unreadable[MALFORMED] += weight
             return
-        self._found[process_class, verdict][self._span(entry)] += weight
+        self._found[process_class, item.verdict][self._span(entry)] += weight
 
     def _span(self, entry: Evaluations) -> tuple[int, int]:
         timeline = self._timelines.get(entry.bundle)

@@ -59,7 +59,7 @@ class _Item:
             position=self.position,
             class_id=recorded.class_id,
             reason=reason,
-            recorded=recorded.verdict,
+            recorded=recorded.value(),
             replayed=value,  # type: ignore[arg-type]
         )
 
@@ -131,7 +131,7 @@ def _opened(
         except RecordedShapeError as error:
             report.differ(
                 Difference(
-                    entry.seq, position, recorded.class_id, str(error), recorded.verdict, None
+                    entry.seq, position, recorded.class_id, str(error), recorded.value(), None
                 )
             )
             continue
@@ -179,7 +179,7 @@ def _compare(item: _Item, answer: Replayed, report: ReplayReport) -> None:
             report.differ(item.difference(f"the policies give no usable answer now ({answer})"))
         return
     recorded = item.entry.items[item.position].verdict
-    if canonical.encode(answer.record()) == canonical.encode(dict(recorded)):
+    if canonical.encode(answer.record()) == recorded:
         report.add(Outcome.SAME)
     else:
         report.differ(item.difference("another verdict", answer))

@@ -1,16 +1,14 @@
 """Recorded verdicts in the database: evaluations entries, and weights."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from sqlalchemy import func, literal, select
 
-from gateway.recorded.entries import EVALUATIONS
+from gateway.recorded.entries import EVALUATIONS, StoredEntry, is_evaluations
 from gateway.recorded.port import Weight
-from gateway.storage.engine import Engine, StorageError, read_transaction
+from gateway.storage.engine import Engine, read_transaction
 from gateway.storage.log_store import count_entries, read_counts
 from gateway.storage.tables import entries
-from gateway.transparency.entry import Entry, parse_entry
-from gateway.transparency.errors import EntryError
 
 _STEP_ENTRIES = 10_000  # no transaction is long
 _IN_LIST = 500
@@ -29,7 +27,7 @@ class SqlRecordedEntries:
         with read_transaction(self._engine) as connection:
             return count_entries(connection, self._log)
 
-    def scan(self, first: int, stop: int) -> Iterator[Entry]:
+    def scan(self, first: int, stop: int) -> Iterator[StoredEntry]:
         dialect = self._engine.dialect.name
         mark = literal(_MARK)
         place = (
@@ -47,9 +45,9 @@ class SqlRecordedEntries:
             )
             with read_transaction(self._engine) as connection:
                 rows = connection.execute(query).all()
-            yield from _parse((row.seq, row.bytes) for row in rows)
+            yield from _evaluations((row.seq, row.bytes) for row in rows)
 
-    def at(self, seqs: Sequence[int]) -> Iterator[Entry]:
+    def at(self, seqs: Sequence[int]) -> Iterator[StoredEntry]:
         ordered = sorted(set(seqs))
         for start in range(0, len(ordered), _IN_LIST):
             query = (
@@ -60,7 +58,7 @@ class SqlRecordedEntries:
             )
             with read_transaction(self._engine) as connection:
                 rows = connection.execute(query).all()
-            yield from _parse((row.seq, row.bytes) for row in rows)
+            yield from _evaluations((row.seq, row.bytes) for row in rows)
 
     def absent(self, first: int, stop: int) -> int:
         query = (
@@ -77,15 +75,7 @@ class SqlRecordedEntries:
         return [Weight(*row) for row in rows]
 
 
-def _parse(rows: Iterator[tuple[int, bytes]]) -> Iterator[Entry]:
+def _evaluations(rows: Iterable[tuple[int, bytes]]) -> Iterator[StoredEntry]:
     for seq, data in rows:
-        try:
-            entry = parse_entry(data)
-        except EntryError as error:
-            raise StorageError(
-                f"entry {seq} of the log: {error}; run `gateway audit verify`"
-            ) from None
-        if entry.seq != seq:
-            raise StorageError(f"entry {seq} of the log says it is {entry.seq}; verify the log")
-        if entry.type == EVALUATIONS:  # and not a body with a member of that name
-            yield entry
+        if is_evaluations(data):  # and not a body with a member of that name
+            yield StoredEntry(seq, data)

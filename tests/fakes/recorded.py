@@ -22,10 +22,9 @@ from gateway.decisions.policy import ActivePolicy, CandidatePolicy
 from gateway.decisions.proposals import ProposalReader
 from gateway.engine.port import Engine
 from gateway.recorded.bundles import StoredBundle, accepted_bundle
-from gateway.recorded.entries import EVALUATIONS
+from gateway.recorded.entries import StoredEntry, is_evaluations
 from gateway.recorded.port import Weight
 from gateway.recorded.serving import ServingRecord
-from gateway.transparency.entry import Entry, parse_entry
 from gateway.wire.classes import ProcessClass, Sender, project
 from gateway.wire.verdicts import Action, PolicyRef
 from tests.fakes.decisions import DECLARATION, FAR_US, NOW_US, SENDER
@@ -263,13 +262,12 @@ class MemoryRecorded:
     def size(self) -> int:
         return len(self.log.entries)
 
-    def scan(self, first: int, stop: int) -> Iterator[Entry]:
-        for data in self.log.entries[first:stop]:
-            entry = parse_entry(data)
-            if entry.type == EVALUATIONS:
-                yield entry
+    def scan(self, first: int, stop: int) -> Iterator[StoredEntry]:
+        for seq, data in list(enumerate(self.log.entries))[first:stop]:
+            if is_evaluations(data):
+                yield StoredEntry(seq, data)
 
-    def at(self, seqs: Sequence[int]) -> Iterator[Entry]:
+    def at(self, seqs: Sequence[int]) -> Iterator[StoredEntry]:
         wanted = set(seqs)
         return (entry for entry in self.scan(0, self.size()) if entry.seq in wanted)
 

@@ -4,9 +4,14 @@ from typing import Any
 
 import pytest
 
+from gateway import canonical
 from gateway.decisions.verdict import Settled
-from gateway.recorded.entries import RecordedShapeError, parse_evaluations, parse_verdict
-from gateway.transparency.entry import Entry
+from gateway.recorded.entries import (
+    RecordedShapeError,
+    StoredEntry,
+    parse_evaluations,
+    parse_verdict,
+)
 from gateway.wire.verdicts import Reason
 
 VERDICT: dict[str, Any] = {
@@ -27,7 +32,7 @@ VERDICT: dict[str, Any] = {
 }
 
 
-def entry(**changes: Any) -> Entry:
+def entry(**changes: Any) -> StoredEntry:
     body: dict[str, Any] = {
         "activation": 3,
         "bundle": "b" * 64,
@@ -38,7 +43,17 @@ def entry(**changes: Any) -> Entry:
         "items": [{"class": "c" * 48, "verdict": VERDICT}],
         **changes,
     }
-    return Entry("example.org/log", 7, bytes(32), 1_767_323_045_000_006, "evaluations", "a", body)
+    outer: dict[str, Any] = {
+        "actor": "a",
+        "body": body,
+        "log": "example.org/log",
+        "prev": "0" * 64,
+        "seq": 7,
+        "time": "2026-01-02T03:04:05.000006Z",
+        "type": "evaluations",
+        "v": 1,
+    }
+    return StoredEntry(7, canonical.encode(outer))
 
 
 def test_an_entry_from_before_lanes_is_of_the_active_lane() -> None:
@@ -46,7 +61,8 @@ def test_an_entry_from_before_lanes_is_of_the_active_lane() -> None:
     assert (found.seq, found.lane, found.candidate) == (7, "active", None)
     assert found.context_us == 1_767_323_045_000_006
     assert found.windows == ("night",)
-    assert found.items[0].verdict == VERDICT
+    assert found.items[0].verdict == canonical.encode(VERDICT)
+    assert found.items[0].value() == VERDICT
 
 
 def test_a_canary_entry_pins_its_candidate() -> None:
@@ -73,7 +89,7 @@ def test_another_shape_is_refused_by_its_place(changes: dict[str, Any]) -> None:
 
 
 def test_a_verdict_comes_back_as_it_was_settled() -> None:
-    settled = parse_verdict(VERDICT)
+    settled = parse_verdict(canonical.encode(VERDICT))
     reason = Reason("PCI-DSS-4.0.1/10.2.1", "rules.pci", "hard", "cardholder data")
     assert settled == Settled(
         "keep", 1000, "overridden", (reason,), ({"type": "no_sampling"},), 300
@@ -83,6 +99,12 @@ def test_a_verdict_comes_back_as_it_was_settled() -> None:
 
 def test_a_verdict_of_another_shape_is_refused() -> None:
     with pytest.raises(RecordedShapeError):
-        parse_verdict({**VERDICT, "action": "maybe"})
+        parse_verdict(canonical.encode({**VERDICT, "action": "maybe"}))
     with pytest.raises(RecordedShapeError):
-        parse_verdict({**VERDICT, "more": 1})
+        parse_verdict(canonical.encode({**VERDICT, "more": 1}))
+
+
+def test_an_entry_at_another_place_or_of_no_form_is_refused() -> None:
+    for stored in (StoredEntry(8, entry().data), StoredEntry(7, b"{}"), StoredEntry(7, b"\xff")):
+        with pytest.raises(RecordedShapeError, match=f"entry {stored.seq} "):
+            parse_evaluations(stored)

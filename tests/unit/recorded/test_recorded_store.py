@@ -11,9 +11,9 @@ from gateway.audit.port import Draft
 from gateway.clock import ManualClock, format_time
 from gateway.errors import KeyServiceError
 from gateway.recorded.classes import open_class
-from gateway.recorded.entries import parse_evaluations
+from gateway.recorded.entries import RecordedShapeError, parse_evaluations
 from gateway.recorded.reading import read_recorded
-from gateway.storage.engine import Engine, StorageError, write_transaction
+from gateway.storage.engine import Engine, write_transaction
 from gateway.storage.recorded_store import SqlRecordedEntries
 from tests.fakes.decisions import NOW_US
 from tests.fakes.engine import FakeEngine
@@ -69,7 +69,7 @@ def sql(engine: Engine, statement: str, *values: str) -> None:
 def test_only_evaluations_are_read_in_their_order(engine: Engine) -> None:
     lived = Lived(engine)
     scanned = list(lived.entries.scan(0, lived.entries.size()))
-    assert [entry.type for entry in scanned] == ["evaluations", "evaluations"]
+    assert [len(parse_evaluations(entry).items) for entry in scanned] == [2, 1]
     assert list(lived.entries.at([entry.seq for entry in reversed(scanned)])) == scanned
     assert list(lived.entries.at([0, 10_000])) == []
     assert list(lived.entries.scan(scanned[0].seq + 1, scanned[1].seq)) == []
@@ -124,9 +124,15 @@ def test_absent_entries_are_counted_and_damaged_ones_named(engine: Engine) -> No
     size = lived.entries.size()
     assert lived.entries.absent(0, size) == 0
     first = next(lived.entries.scan(0, size)).seq
-    sql(engine, "UPDATE entries SET bytes = CAST(bytes || ' ' AS BLOB) WHERE seq = ?", str(first))
-    with pytest.raises(StorageError, match=f"entry {first} "):
-        list(lived.entries.scan(0, size))
+    sql(
+        engine,
+        'UPDATE entries SET bytes = CAST(\'"type":"evaluations"\' AS BLOB) WHERE seq = ?',
+        str(first),
+    )
+    with pytest.raises(RecordedShapeError, match=f"entry {first} "):
+        list(map(parse_evaluations, lived.entries.scan(0, size)))
+    reading = read_recorded(lived.entries, lived.vault, TODAY, TODAY, lambda _: None)
+    assert reading.unreadable == {"malformed": 8}
     sql(engine, "DELETE FROM entries WHERE seq = ?", str(first))
     assert lived.entries.absent(0, size) == 1
     reading = read_recorded(lived.entries, lived.vault, TODAY, TODAY, lambda _: None)

@@ -266,7 +266,7 @@ def test_exceptions_are_applied_as_they_were() -> None:
     policy = world.serve(policy_of(bundle, engine, exceptions=granted), exceptions=(EXCEPTION,))
     world.give(policy, "ledger", "other")
     recorded = parse_evaluations(next(world.recorded.scan(0, 9)))
-    assert recorded.items[0].verdict["action"] == "drop", "the exception lifts the soft rule"
+    assert recorded.items[0].value()["action"] == "drop", "the exception lifts the soft rule"
     assert counts(world.replay()) == {"SAME": 2}
     world.serve(policy)
     assert counts(world.replay()) == {"BUNDLE_MISSING": 2}
