@@ -17,7 +17,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from gateway.authoring.finding import Finding, Level, Place, count_levels
+from gateway.authoring.finding import LEVELS, Finding, Level, Place, count_levels
 from gateway.authoring.modules import Progress as OnProgress
 from gateway.clock import SystemClock
 from gateway.errors import ConfigError
@@ -89,12 +89,13 @@ def _print(findings: Sequence[Finding], bundle: Path) -> None:
         table = Table(box=SIMPLE_HEAD, pad_edge=False, show_header=True, header_style="bold")
         table.add_column("level", no_wrap=True)
         table.add_column("what, where and how to mend it", overflow="fold")
-        for finding in findings:
+        for finding in sorted(findings, key=lambda one: LEVELS.index(one.level)):
             table.add_row(Text(finding.level, _COLOURS[finding.level]), _cell(finding))
         console.print(table)
     counts = count_levels(findings)
     said = [f"{number} {level}{'s' * (number != 1)}" for level, number in counts.items() if number]
-    console.print(Text(f"{bundle}: {', '.join(said) if said else 'good, nothing found'}"))
+    # The last line is for people and for scripts, so a long path does not break it.
+    console.print(Text(f"{bundle}: {', '.join(said) or 'good, nothing found'}"), soft_wrap=True)
 
 
 def _cell(finding: Finding) -> Text:

@@ -15,6 +15,8 @@ LINTS: dict[str, tuple[Level, str]] = {
     "control-duplicate": ("error", "A control is listed once."),
     "control-conflict": ("error", "One control id means one control."),
     "control-unclaimed": ("warning", "Every listed control is named by a rule or a row."),
+    "control-family": ("error", "A family's rows and controls are its own."),
+    "floor-row": ("error", "Rows of never_filter stand where the floor and the rules read them."),
     "row-unclaimed": (
         "error",
         "Some rule claims the control of a row, so that the row does something.",

@@ -14,6 +14,7 @@ from gateway.authoring.catalogue import found
 from gateway.authoring.controls import (
     check_control_ids,
     check_control_names,
+    check_families,
     check_reviews,
     check_row_ids,
 )
@@ -28,6 +29,7 @@ from gateway.authoring.data_files import (
 from gateway.authoring.data_schemas import check_schemas
 from gateway.authoring.declared_input import check_reads
 from gateway.authoring.finding import Finding, Place, ordered
+from gateway.authoring.floor_rows import check_floor_rows
 from gateway.authoring.input_reads import find_input_reads
 from gateway.authoring.metadata import (
     ControlClaim,
@@ -86,6 +88,8 @@ def check_files(
     findings = [*data.findings, *rego.findings, *check_schemas(files, data.documents)]
     findings += check_control_ids(rows)
     findings += check_row_ids(rows)
+    findings += check_families(rows)
+    findings += check_floor_rows(rows)
     findings += check_reviews(rows, today)
     findings += check_retention(rows)
     findings += check_patterns(rows, traffic, rego.are_cut_names_kept)

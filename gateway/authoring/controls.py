@@ -78,6 +78,29 @@ def check_row_ids(rows: Sequence[Row]) -> list[Finding]:
     return findings
 
 
+def check_families(rows: Sequence[Row]) -> list[Finding]:
+    """A family's rows name controls of their own file, and its controls name its folder."""
+    own = {(row.document.file, row.value.get("id")) for row in _listed(rows)}
+    everywhere = {row.value.get("id") for row in _listed(rows)}
+    findings = []
+    for row in rows:
+        if not row.is_of_family:
+            continue
+        folder = row.document.file.split("/")[-2]
+        control = row.value.get("control")
+        if row.is_control and row.value.get("family", folder) != folder:
+            text = f"the family of {row.shown} is {folder}, the folder's name"
+            findings.append(
+                found("control-family", row.place_of("family"), text, f"write family: {folder}")
+            )
+        elif control in everywhere and (row.document.file, control) not in own:
+            text = f"control {control} is of another file, and {row.shown} of family {folder}"
+            findings.append(
+                found("control-family", row.place_of("control"), text, "name one of this file")
+            )
+    return findings
+
+
 def check_reviews(rows: Iterable[Row], today: date) -> list[Finding]:
     """Each control and each customisation has an owner and a date of review that is to come."""
     findings = []
@@ -157,7 +180,9 @@ def _check_claimed(
                 "row-unclaimed",
                 row.place_of("control"),
                 f"no rule claims {row.value['control']}, so {row.shown} gives no reason",
-                "add the control to the METADATA of the rule that reads this list",
+                f"move it to one of the lists {', '.join(sorted(lists))}"
+                if row.is_of_family
+                else "add the control to the METADATA of the rule that reads this list",
             )
         )
     return findings

@@ -5,7 +5,7 @@ import yaml
 
 from gateway.errors import ConfigError
 from gateway.wire import documents
-from gateway.wire.documents import DocumentLimits, load_yaml
+from gateway.wire.documents import DocumentLimits, load_yaml, load_yaml_with_places
 
 
 @pytest.fixture(params=["with libyaml", "pure Python"], autouse=True)
@@ -130,3 +130,20 @@ def test_depth_size_and_count_are_bounded() -> None:
     with pytest.raises(ConfigError, match="more than 5 values"):
         load_yaml("[1, 2, 3, 4, 5, 6]", "f", DocumentLimits(max_nodes=5))
     assert load_yaml("[" * 64 + "]" * 64, "f")
+
+
+def test_each_value_and_each_name_has_its_place() -> None:
+    value, places = load_yaml_with_places("# c\na:\n  - {b: 1}\n  - é: [x, y]\n", "f")
+    assert value == {"a": [{"b": 1}, {"é": ["x", "y"]}]}
+    assert places.names == {("a",): (2, 1), ("a", 0, "b"): (3, 6), ("a", 1, "é"): (4, 5)}
+    assert places.values[()] == (2, 1)
+    assert places.values[("a", 0)] == (3, 5)
+    assert places.values[("a", 0, "b")] == (3, 9)
+    assert places.values[("a", 1, "é", 1)] == (4, 12)
+
+
+def test_places_are_bounded_as_values_are() -> None:
+    with pytest.raises(ConfigError, match="longer than 3 characters"):
+        load_yaml_with_places("a: 1", "f", DocumentLimits(max_characters=3))
+    with pytest.raises(ConfigError, match="f:2:1: the name 'a' stands twice"):
+        load_yaml_with_places("a: 1\na: 2", "f")
