@@ -169,6 +169,8 @@ def _finding_lines(finding: Finding, root: str) -> Iterator[tuple[str, int, str]
         yield f"rule {finding.rule_place}" + (f", true lines {true}" if true else ""), 4, "dim"
     if finding.row is not None:
         yield f"row {_row_text(finding, root)}", 4, "dim"
+        if finding.reach:
+            yield f"its family is for senders in {finding.reach}", 4, "dim"
         for name, attributes in finding.matched.items():
             yield f"{finding.row.pattern} matches {name} ({', '.join(attributes)})", 4, "dim"
 
@@ -280,4 +282,5 @@ def _finding_record(finding: Finding, root: str) -> dict[str, Any]:
         "matched": {name: list(names) for name, names in finding.matched.items()},
         "obligations": [dict(obligation) for obligation in finding.obligations],
         "changes": list(finding.changes),
+        "reach": finding.reach or None,
     }

@@ -20,8 +20,8 @@ from gateway.errors import ConfigError, InputError
 
 WIDTH = 80
 _DOES_NOT_HOLD = 1
-_ID_WIDTH = 43
-_OWNER_WIDTH = 24
+_ID_WIDTH = 36
+_OWNER_WIDTH = 23
 
 Bundle = Annotated[Path, typer.Argument(help="The bundle's folder.")]
 Opa = Annotated[Path, typer.Option(help="The OPA program.")]
@@ -108,11 +108,11 @@ def _show(bundle: Path, found: Register) -> None:
     console.print(Text(f"{'ID':{_ID_WIDTH}} {'OWNER':{_OWNER_WIDTH}} REVIEW DUE", "bold"))
     for entry in found.entries:
         due = entry.review_due.isoformat() if entry.review_due else "none"
+        due += " OVERDUE" if entry.is_overdue else ""
         line = f"{entry.id:{_ID_WIDTH}} {entry.owner or 'nobody':{_OWNER_WIDTH}} {due}"
         head_style = "red" if entry.is_overdue or entry.is_unowned else ""
-        for part in (line, "  OVERDUE" if entry.is_overdue else ""):
-            for wrapped in textwrap.wrap(part, WIDTH, drop_whitespace=False):
-                console.print(Text(wrapped.rstrip(), head_style), soft_wrap=True)
+        for wrapped in textwrap.wrap(line, WIDTH, drop_whitespace=False):
+            console.print(Text(wrapped.rstrip(), head_style), soft_wrap=True)
         for detail in _details(entry, bundle):
             console.print(Text(detail, "dim"), soft_wrap=True)
 

@@ -1,7 +1,8 @@
 """The rows of a bundle's data with the places where people wrote them.
 
-A row is every object of the data that has an `id`, a `control` or a `review_due`. What it does not
-say of its control, owner and review date it has from the row around it.
+A row is every object of the data that has an `id`, a `control` or a `review_due`, and every head
+`family` of a table. What it does not say of its control, owner and review date it has from the row
+around it.
 """
 
 from collections.abc import Iterator, Mapping
@@ -110,7 +111,7 @@ def _walk(
 ) -> Iterator[DataRow]:
     """Rows from `value`, which stands at `at` in the document, downwards."""
     if isinstance(value, dict):
-        if value.keys() & _MARKS:
+        if value.keys() & _MARKS or list_path.endswith(f".{_FAMILY}"):
             yield _row({**around, **value}, value, list_path, document.place(at))
             around = {**around, **{name: value[name] for name in _INHERITED if name in value}}
         for name, item in value.items():

@@ -29,7 +29,8 @@ from gateway.wire.verdicts import KEEP_PERMILLE, Reason
 class Finding:
     """One reason of the policies. `lines` are the lines of the rule that were true; `row` is the
     data row behind it and `matched` the names that its pattern matches, with their attributes.
-    `changes` are alternatives: one of them suffices for this finding, none for an advisory one."""
+    `changes` are alternatives: one of them suffices for this finding, none for an advisory one.
+    `reach` says which senders the row's family is for; empty without one or for everybody."""
 
     reason: Reason
     rule_place: str
@@ -38,6 +39,7 @@ class Finding:
     matched: Mapping[str, tuple[str, ...]]
     obligations: tuple[Mapping[str, Any], ...]
     changes: tuple[str, ...]
+    reach: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +172,13 @@ class _Reading:
                 if reason.level != "advisory"
                 else ()
             ),
+            reach=self._reach(row),
         )
+
+    def _reach(self, row: DataRow | None) -> str:
+        head = self.table.family(row.list.partition(".")[0]) if row else None
+        conditions = (head.value.get("applies_to") or {}) if head else {}
+        return "; ".join(f"{kind} {', '.join(names)}" for kind, names in conditions.items())
 
     def _row(self, reason: Reason, found: Found | None) -> DataRow | None:
         """The finding names its row; a reason without a finding comes from a row with a message,

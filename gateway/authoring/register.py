@@ -85,9 +85,10 @@ def make_register(table: Table, as_of: date) -> Register:
     return Register(as_of, tuple(entries))
 
 
-def _rank(entry: Entry, as_of: date) -> tuple[bool, date, str, int]:
+def _rank(entry: Entry, as_of: date) -> tuple[date, str, int]:
+    """By due date while that is past, and all others together after these, by place."""
     due = entry.review_due if entry.is_overdue and entry.review_due else as_of
-    return not entry.is_overdue, due, entry.place.file, entry.place.line
+    return due, entry.place.file, entry.place.line
 
 
 def _of_row(row: DataRow, as_of: date) -> Entry:

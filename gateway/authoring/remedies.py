@@ -95,8 +95,8 @@ class Remedies:
         if row is not None and matched:
             found += self._by_row(reason, row, matched)
         if not found:
-            place = f" of {reason.rule}" if row is None else f" of row {self._at(row)}"
-            found = [f"the process or the rule would have to change{place}: {reason.remediation}"]
+            what = f"rule {reason.rule}" if row is None else f"row {self._at(row)}"
+            found = [f"what {what} says must no longer hold: {reason.remediation}"]
         return found
 
     def floor_row(self, part: str, row: FloorRow, matched: Sequence[str], version: int) -> FloorHit:

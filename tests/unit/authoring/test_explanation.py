@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from gateway import policy_explain_cli
 from gateway.authoring.explanation import Explanation, Finding, explain
 from gateway.authoring.inquiry import Inquiry, named_process, parse_attributes, read_proposal
-from gateway.bundles.folder import Bundle, read_bundle
+from gateway.bundles.folder import Bundle, parse_bundle, read_bundle
 from gateway.clock import parse_time
 from gateway.decisions.floor import FloorFile, floor_text, parse_rows
 from gateway.errors import BundleError, ConfigError, InputError
@@ -20,6 +20,7 @@ from gateway.wire.classes import Sender
 from tests.fakes.bundles import real_opa
 from tests.unit.authoring.small_bundle import (
     ROOT,
+    SCORE,
     SYSTEMS,
     run_command,
     small_bundle,
@@ -74,6 +75,24 @@ def test_a_pattern_row_is_named_with_its_place_and_the_name_it_matches() -> None
     )
 
 
+def test_only_the_names_that_a_row_matches_are_shown() -> None:
+    inquiry = asked("payment-1")
+    process = {**inquiry.proposal["process"], "service.name": "cards"}
+    found = explained(replace(inquiry, proposal={**inquiry.proposal, "process": process}))
+    assert list(finding_of(found, "rules.pci.systems").matched) == ["payment-1"]
+
+
+def test_lines_that_were_not_true_are_not_shown() -> None:
+    more = SYSTEMS + b"\nother := 1 if {\n\tcount(findings) > 0\n\tinput.subject.tier == 7\n}\n"
+    more += b"\n_more := other\n"
+    finding = finding_of(
+        explained(asked("payment-1"), small_bundle(rules__pci__systems__rule=more)),
+        "rules.pci.systems",
+    )
+    assert finding.lines
+    assert max(finding.lines) <= len(SYSTEMS.splitlines())
+
+
 def test_the_lines_that_were_true_are_those_of_this_evaluation() -> None:
     finding = finding_of(explained(asked("payment-1")), "rules.pci.systems")
     text = SYSTEMS.decode().splitlines()
@@ -126,6 +145,23 @@ def test_obligations_name_the_rows_that_ask_for_them() -> None:
         "gdpr-thirty": {"type": "retain_days", "at_most": 30},
     }
     assert finding_of(found, "rules.gdpr.deletion").changes == ()
+
+
+def test_a_family_says_which_senders_it_is_for() -> None:
+    files = small_files()
+    files["data/pci/data.yaml"] += b"family: {title: P, applies_to: {jurisdictions: [eu, uk]}}\n"
+    finding = finding_of(explained(asked("payment-1"), parse_bundle(files)), "rules.pci.systems")
+    assert finding.reach == "jurisdictions eu, uk"
+
+
+def test_what_neither_row_nor_score_nor_window_explains_has_the_remediation() -> None:
+    always = SCORE.replace(b"proposal.score >= data.data.baseline.critical.at_least", b"proposal")
+    assert always != SCORE
+    bundle = small_bundle(rules__baseline__score__rule=always)
+    assert finding_of(explained(asked("x"), bundle), "rules.baseline.score").changes == (
+        "what row base-critical (b/data/baseline/data.yaml:2) says must no longer hold: "
+        "Ask the owner.",
+    )
 
 
 def test_every_part_of_the_floor_says_who_can_change_it() -> None:
@@ -198,6 +234,9 @@ def test_an_undefined_answer_keeps() -> None:
 def test_what_does_not_compile_cannot_be_explained() -> None:
     with pytest.raises(BundleError, match="rego_parse_error"):
         explained(asked("x"), small_bundle(main__main=b"package main\n\nverdicts := [\n"))
+    clock = b"package main\n\nverdicts := [time.now_ns()]\n"
+    with pytest.raises(BundleError, match=r"undefined function time\.now_ns"):
+        explained(asked("x"), small_bundle(main__main=clock))
 
 
 def test_attributes_that_no_policy_reads_are_told() -> None:

@@ -37,7 +37,7 @@ def test_a_test_mentions_what_the_definitions_it_uses_mention() -> None:
 
 
 def test_a_broken_test_does_not_hide_the_rules() -> None:
-    files = small_files(rules__pci__systems__rule_test=SYSTEMS_TEST + b"\nx := data.nowhere(1)\n")
+    files = small_files(rules__pci__systems__rule_test=SYSTEMS_TEST + b"\nbroken if {\n")
     assert systems_of(files).controls == ("PCI/1",)
 
 
