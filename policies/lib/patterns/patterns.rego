@@ -12,25 +12,14 @@ import data.lib.scope
 # description: |
 #   {table: {position: {row, …}}} over every list `never_filter` of the bundle's data.
 # scope: rule
-hits := {table: _found(rows, _never_filter_sieves[table]) |
-	some table, rows in _never_filter
-}
+hits := _found.never_filter
 
 # METADATA
 # description: |
 #   {table: {position: {row, …}}} over every list `services`, but those of families that do not reach
 #   the sender.
 # scope: rule
-services := {table: _found(rows, _services_sieves[table]) |
-	some table, rows in _services
-}
-
-# METADATA
-# description: True when a row matches a name.
-# scope: document
-matches(row, name) if regex.match(row.regex, name)
-
-matches(row, name) if glob.match(row.glob, null, name)
+services := _found.services
 
 # METADATA
 # description: |
@@ -45,20 +34,29 @@ any_of_rows(rows) := {
 	},
 }
 
-# {position: {row, …}} for the rows that match one of the names of a proposal. Two sieves come first:
-# names that no row of any table can match, then names that no row of this one can.
-_found(rows, sieve) := {position: matched |
+# {list: {table: {position: {row, …}}}} for the rows that match one of the names of a proposal. Two
+# sieves come first: names that no row of any table can match, then names that no row of this one can.
+_found := {list: {table: by_position |
+	some table, rows in tables
 	rows_by_name := {name: matching |
-		some name in _sieved(sieve, _suspects)
-		matching := {row | some row in rows; matches(row, name)}
+		globs := [row | some row in rows; row.glob]
+		some name in _sieved(_sieves[list][table], _suspects)
+		matching := {row | some row in rows; regex.match(row.regex, name)} | {row |
+			some row in globs
+			glob.match(row.glob, null, name)
+		}
 		count(matching) > 0
 	}
-	count(rows_by_name) > 0
 	matched_names := object.keys(rows_by_name)
-	some position, own_names in _suspects_by_position
-	matching_names := own_names & matched_names
-	count(matching_names) > 0
-	matched := union({rows_by_name[name] | some name in matching_names})
+	by_position := {position: matched |
+		count(rows_by_name) > 0
+		some position, own_names in _suspects_by_position
+		matching_names := own_names & matched_names
+		count(matching_names) > 0
+		matched := union({rows_by_name[name] | some name in matching_names})
+	}
+} |
+	some list, tables in _tables
 }
 
 # Calls of functions would cost more than the matching, so the sieve takes all names at once.
@@ -74,23 +72,20 @@ _sieved(any_of, candidates) := {name |
 	strings.any_prefix_match(name, prefixes)
 }
 
-_never_filter := {table: rows | some table; rows := data.data[table].never_filter}
-
-_services := {table: rows |
-	some table in ({table | some table; data.data[table].services} - scope.idle)
-	rows := data.data[table].services
+_tables := {
+	"never_filter": {table: rows | some table; rows := data.data[table].never_filter},
+	"services": {table: rows |
+		some table in ({table | some table; data.data[table].services[0].id} - scope.idle)
+		rows := data.data[table].services
+	},
 }
 
-_never_filter_sieves := {table: any_of_rows(rows) | some table, rows in _never_filter}
-
-_services_sieves := {table: any_of_rows(rows) | some table, rows in _services}
-
-_sieves := [sieve | some sieves in [_never_filter_sieves, _services_sieves]; some sieve in sieves]
+_sieves := {list: {table: any_of_rows(rows) | some table, rows in tables} | some list, tables in _tables}
 
 _suspects := _sieved(
 	{
-		"regex": concat("|", [sieve.regex | some sieve in _sieves; sieve.regex != ""]),
-		"prefixes": union({sieve.prefixes | some sieve in _sieves}),
+		"regex": concat("|", [sieve.regex | some sieves in _sieves; some sieve in sieves; sieve.regex != ""]),
+		"prefixes": union({sieve.prefixes | some sieves in _sieves; some sieve in sieves}),
 	},
 	names.all_names,
 )

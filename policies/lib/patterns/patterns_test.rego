@@ -50,15 +50,15 @@ test_each_position_has_its_own_rows if {
 test_sieves_never_stop_what_a_row_matches if {
 	names := {"card-vault", "payment-gateway-x", "pay-eu1", "x-ledger", "a-box", "org.bank.x"}
 	every name in names {
-		count(_ids({"service.name": name})) > 0
-		{row | some row in _rows; patterns.matches(row, name)} != set()
+		_ids({"service.name": name}) == {row.id | some row in _rows; _matches(row, name)}
+		_ids({"service.name": name}) != set()
 	}
 }
 
 test_many_names_meet_the_same_rows_as_few if {
 	names := [sprintf(format, [number]) |
 		some format in ["payment-gateway-%d", "trading-%d", "game-server-%d", "ledger-%d", "log-shipper-%d"]
-		some number in numbers.range(1, 10)
+		some number in numbers.range(1, 3)
 	]
 	many := patterns.hits with input as fixtures.asked([fixtures.named(name) | some name in names])
 	every table in ["pci", "sox"] {
@@ -66,7 +66,7 @@ test_many_names_meet_the_same_rows_as_few if {
 			some name in names
 			rows := patterns.hits[table][0] with input as fixtures.asked([fixtures.named(name)])
 		}
-		count(many[table]) == 10
+		count(many[table]) == 3
 	}
 }
 
@@ -91,6 +91,10 @@ test_every_pattern_of_the_data_compiles if {
 		}
 	}
 }
+
+_matches(row, name) if regex.match(row.regex, name)
+
+_matches(row, name) if glob.match(row.glob, null, name)
 
 _compiles(row) if regex.is_valid(row.regex)
 

@@ -34,7 +34,7 @@ applies(condition) if {
 # METADATA
 # description: The names of the families (tables of data with a head `family`) that reach the sender.
 # scope: rule
-families := {name | some name; data.data[name].family.title} - idle
+families := {name | some name; data.data[name].family.title != ""} - idle
 
 # METADATA
 # description: The names of the families that do not.

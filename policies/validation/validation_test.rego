@@ -1,0 +1,72 @@
+package validation.validation_test
+
+import data.validation
+
+_good := {
+	"never_filter_loss": 0,
+	"evaluated": 1000,
+	"failures": 10,
+	"latency_ratio_permille": 1500,
+	"log_healthy": true,
+	"environment": "production",
+	"region": "eu-west-1",
+}
+
+_failures(change) := failures if {
+	failures := validation.failures with input as object.union(_good, change)
+}
+
+_named(failures, name) if {
+	count(failures) == 1
+	startswith(failures[0], concat("", [name, ": "]))
+}
+
+test_passes_at_the_limits if _failures({}) == []
+
+test_names_what_is_exceeded if {
+	every change in [
+		{"never_filter_loss": 1},
+		{"failures": 11},
+		{"latency_ratio_permille": 1501},
+		{"log_healthy": false},
+	] {
+		some name, _ in change
+		_named(_failures(change), name)
+	}
+	_named(_failures({"evaluated": 0, "failures": 0}), "evaluated")
+}
+
+test_what_is_missing_is_a_failure if {
+	every name in object.keys(_good) {
+		failures := validation.failures with input as object.remove(_good, [name])
+		_named(failures, name)
+	}
+	count(validation.failures) == count(_good) with input as {}
+}
+
+test_what_is_odd_is_a_failure if {
+	every name in ["never_filter_loss", "evaluated", "failures", "latency_ratio_permille"] {
+		every value in [null, "0", -1, 0.5, true, [], {}] {
+			_named(_failures({name: value}), name)
+		}
+	}
+	every value in [null, "true", 1, [], {}] {
+		_named(_failures({"log_healthy": value}), "log_healthy")
+	}
+	every name in ["environment", "region"] {
+		every value in [null, "", 7, []] {
+			_named(_failures({name: value}), name)
+		}
+	}
+}
+
+test_without_limits_nothing_is_allowed if {
+	failures := validation.failures with input as _good with data.data as {}
+	count(failures) == 2
+	validation.failures == [] with input as object.union(_good, {"failures": 0, "latency_ratio_permille": 0}) with data.data as {}
+}
+
+test_failures_are_told_in_order_of_names if {
+	failures := _failures({"never_filter_loss": 1, "failures": 11, "region": ""})
+	[split(failure, ":")[0] | some failure in failures] == ["failures", "never_filter_loss", "region"]
+}
