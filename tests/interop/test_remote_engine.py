@@ -11,9 +11,10 @@ from typing import get_args
 import pytest
 
 from gateway.bundles.folder import Bundle, read_bundle
+from gateway.engine.opa import EngineLimits
 from gateway.engine.port import EngineFailure, RuleVerdict
-from gateway.engine.remote import RemoteOpa
-from gateway.engine.supervisor import SupervisedOpa
+from gateway.engine.remote import RemoteLimits, RemoteOpa
+from gateway.engine.supervisor import SupervisedOpa, SupervisionLimits
 from gateway.wire.classes import ProcessClass, Sender, project
 from gateway.wire.verdicts import Action
 from tests.fakes.bundle_gateway import NAME, BundleGateway
@@ -25,6 +26,9 @@ SENDER = Sender("production", "eu-west-1", "central")
 WINDOWS = ("trading-hours",)
 CLASSES = 300
 PATIENCE_SECONDS = 30.0
+PATIENT = EngineLimits(deadline_seconds=PATIENCE_SECONDS)  # other work may hold the machine
+SUPERVISION = SupervisionLimits(engine=PATIENT)
+REMOTE = RemoteLimits(engine=PATIENT)
 NAMES = (
     *("payment-gateway-1", "cardholder-db", "patient-data-service", "general-ledger", "bash"),
     *("customer-data-processor", "trading-engine", "log-shipper", "backup-service", "java"),
@@ -79,8 +83,8 @@ def test_verdicts_equal_those_of_the_supervised_opa_also_after_a_restart(
     classes = make_classes(bundle, random.Random(seed))
 
     async def scenario() -> None:
-        supervised = SupervisedOpa(bundle, real_opa())
-        remote = RemoteOpa([opa.address], {NAME: bundle.revision})
+        supervised = SupervisedOpa(bundle, real_opa(), SUPERVISION)
+        remote = RemoteOpa([opa.address], {NAME: bundle.revision}, limits=REMOTE)
         try:
             await supervised.start()
             await remote.start()
@@ -110,8 +114,8 @@ def test_a_new_activation_s_engine_waits_for_its_revision_and_the_old_one_s_fail
     classes = make_classes(bundle, random.Random(1))[:5]
 
     async def scenario() -> None:
-        old = RemoteOpa([opa.address], {NAME: bundle.revision})
-        new = RemoteOpa([opa.address], {NAME: successor.revision})
+        old = RemoteOpa([opa.address], {NAME: bundle.revision}, limits=REMOTE)
+        new = RemoteOpa([opa.address], {NAME: successor.revision}, limits=REMOTE)
         try:
             await old.start()
             assert await old.wait_for_revision(PATIENCE_SECONDS) == []
@@ -137,7 +141,7 @@ def test_without_our_certificate_a_server_is_not_asked(
     stranger.port = opa.port
 
     async def scenario() -> None:
-        engine = RemoteOpa([stranger.address], {NAME: bundle.revision})
+        engine = RemoteOpa([stranger.address], {NAME: bundle.revision}, limits=REMOTE)
         await engine.start()
         assert "unreachable" in (await engine.health() or "")
         await engine.aclose()

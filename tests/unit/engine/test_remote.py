@@ -125,6 +125,9 @@ def test_named_bundles_of_the_user_s_may_be_there_too() -> None:
 def test_naming_our_own_bundle_among_the_others_changes_nothing() -> None:
     async def scenario(engine: RemoteOpa, servers: list[Server]) -> None:
         assert await engine.evaluate(SENDER, [], drops()) == [EngineFailure("wrong_revision")]
+        servers[0].bundles = dict(EXPECTED)
+        assert await engine.wait_for_revision(5) == []
+        assert await engine.evaluate(SENDER, [], drops()) == [PERMIT]
 
     converse(scenario, [Server({NAME: "8-other"})], others=(NAME,))
 
