@@ -149,11 +149,16 @@ def _cycles(
     collector: Collector, interval_seconds: float, last: int | None, stop: threading.Event
 ) -> Iterator[CycleSummary]:
     """Summaries until the last cycle or a signal; the cycle in hand is always finished."""
-    while True:
-        summary = collector.agent.run_cycle()
-        yield summary
-        if summary.cycle == last or stop.wait(interval_seconds):
-            return
+    if last is None:
+        collector.feed.start()
+    try:
+        while True:
+            summary = collector.agent.run_cycle()
+            yield summary
+            if summary.cycle == last or stop.wait(interval_seconds):
+                return
+    finally:
+        collector.feed.close()
 
 
 def _print_cycle(summary: CycleSummary, *, as_json: bool, once: bool, is_last: bool) -> None:

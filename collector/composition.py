@@ -11,6 +11,7 @@ from collector.client.connection import open_http, read_subject
 from collector.client.consultation import Consultation
 from collector.client.gateway_client import GatewayClient
 from collector.client.leases import LeaseStore
+from collector.client.policy_feed import PolicyFeed
 from collector.client.witness import Witness
 from collector.configuration import Configuration, prepare_state
 from collector.enforce.ledger import Ledger
@@ -25,13 +26,14 @@ _EPOCH_BYTES = 16
 
 @dataclass(frozen=True)
 class Collector:
-    """A collector that is ready to run."""
+    """A collector that is ready to run; `feed` is started by who runs it for long."""
 
     agent: Agent
     client: GatewayClient
     classifier: Classifier
     source: Source
     sender: Sender
+    feed: PolicyFeed
 
 
 def compose(
@@ -50,6 +52,7 @@ def compose(
     open_http(connection).close()  # a PEM file that cannot be used stops the start, not a cycle
     prepare_state(configuration)
     client = GatewayClient(connection.url, lambda: open_http(connection), clock)
+    feed = PolicyFeed(lambda: open_http(connection))
     witness = Witness(configuration.state, configuration.log, client, clock)
     classifier = Classifier(configuration.rules, configuration.overrides)
     sender = Sender(subject.environment, subject.region, configuration.tier)
@@ -57,11 +60,11 @@ def compose(
     agent = Agent(
         source=source,
         assessor=PatternAssessor(classifier, configuration.profile),
-        consultation=Consultation(client, LeaseStore(clock), witness),
+        consultation=Consultation(client, LeaseStore(clock), witness, lambda: feed.heard),
         exporter=exporter or JsonLinesExporter(configuration.export_file),
         ledger=Ledger(secrets.token_hex(_EPOCH_BYTES)),
         sender=sender,
         clock=clock,
         observe=observe or configuration.observe,
     )
-    return Collector(agent, client, classifier, source, sender)
+    return Collector(agent, client, classifier, source, sender, feed)

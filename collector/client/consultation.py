@@ -1,7 +1,7 @@
 """One round of asking: policy, verdicts, evidence, leases. It never raises for the gateway's sake;
 what went wrong is in the round, and without a lease everything is kept (P1)."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from collector.client.gateway_client import GatewayClient, GatewayRefused
@@ -29,7 +29,15 @@ class Consultation:
     is why its evidence does not hold, which is final.
     """
 
-    def __init__(self, client: GatewayClient, leases: LeaseStore, witness: Witness) -> None:
+    def __init__(
+        self,
+        client: GatewayClient,
+        leases: LeaseStore,
+        witness: Witness,
+        heard: Callable[[], int | None] = lambda: None,
+    ) -> None:
+        """`heard()` gives the newest activation that the gateway's events told of."""
+        self._heard = heard
         self._client = client
         self._leases = leases
         self._witness = witness
@@ -88,6 +96,9 @@ class Consultation:
         """The verdict of the class's live lease."""
         if class_key is None or self.evidence_failure is not None:
             return None
+        heard = self._heard()
+        if heard is not None and heard > (self._leases.activation or 0):
+            self._leases.observe_activation(heard)  # leases of the one before end here
         return self._leases.live(class_key)
 
     def answered(self, class_key: str | None) -> Verdict | None:

@@ -50,12 +50,13 @@ class Bench:
         self.gateway = FakeGateway(self.clock)
         self.source = FakeSource([snapshot("noise", 1), snapshot("noise", 2), snapshot("db", 3)])
         self.exporter = MemoryExporter()
+        self.heard: int | None = None
         client = GatewayClient("https://gateway.test", self.gateway.open_http, self.clock)
         witness = Witness(state, self.gateway.signer.verifier, client, self.clock)
         self.agent = Agent(
             source=self.source,
             assessor=FakeAssessor(WISHES),
-            consultation=Consultation(client, LeaseStore(self.clock), witness),
+            consultation=Consultation(client, LeaseStore(self.clock), witness, lambda: self.heard),
             exporter=self.exporter,
             ledger=Ledger("00" * 16),
             sender=SENDER,
@@ -96,6 +97,14 @@ def test_one_question_serves_a_class_and_its_lease_the_next_cycles(bench: Bench)
         bench.cycle()
     assert bench.cycle().asked == 2  # a third of 300 s is left: renewed ahead of time
     assert len(bench.gateway.asked) == 2
+
+
+def test_leases_end_with_the_activation_that_events_told_of(bench: Bench) -> None:
+    bench.cycle()
+    assert fates(bench.cycle()) == {"noise": "dropped", "db": "dropped"}
+    bench.heard = bench.gateway.activation + 1
+    summary = bench.cycle()  # the gateway that answers has not heard of it itself yet
+    assert fates(summary) == {"noise": "kept", "db": "kept"}
 
 
 def test_the_log_is_watched_in_cycles_that_ask_nothing(bench: Bench) -> None:
