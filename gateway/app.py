@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from importlib import metadata
@@ -52,9 +52,10 @@ VERSION = metadata.version("compliance-gateway")
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """A running gateway without its listener."""
+    """A running gateway without its listener; `end_streams()` ends what would outlast a stop."""
 
     asgi: ASGIApp
+    end_streams: Callable[[], None]
     policy: ActivePolicy
     log: SqlLog
 
@@ -99,7 +100,7 @@ async def run_gateway(config: GatewayConfig, path: Path, clock: Clock) -> AsyncI
         await _mark(opened, "gateway.started", {"instance": instance, "version": VERSION})
         stack.push_async_callback(_stopped, opened, instance)
         application = _application(config, clock, trust, opened, lifecycle)
-        yield Gateway(application, lifecycle.follower(), opened.log)
+        yield Gateway(application, lifecycle.end_streams, lifecycle.follower(), opened.log)
 
 
 def known_keys(config: GatewayConfig) -> list[dict[str, canonical.Value]]:

@@ -53,11 +53,14 @@ class Policies(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class RemoteEngine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """OPA servers of the user's: their addresses (`https://host:port`) and CA. They fetch the
-    bundle from this gateway; `others` are bundles of their own that may be there too."""
+    """OPA servers of the user's: their addresses (`https://host:port`), their CA, and the client
+    certificate that they know this gateway by. They fetch the bundle from this gateway; `others`
+    are bundles of their own that may be there too."""
 
     servers: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)]
     ca: Path
+    certificate: Path
+    key: Path
     others: tuple[Name, ...] = ()
     switch_seconds: Positive = 60
 

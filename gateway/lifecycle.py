@@ -1,8 +1,8 @@
 """Composition of the policy lifecycle: from the journal to the policy that is served."""
 
 import asyncio
+import contextlib
 import hashlib
-import ssl
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ from gateway.engine.opa import EngineLimits
 from gateway.engine.port import Engine
 from gateway.engine.remote import RemoteLimits, RemoteOpa, parse_server
 from gateway.engine.supervisor import SupervisedOpa, SupervisionLimits
-from gateway.errors import ConfigError
+from gateway.errors import ConfigError, EngineError
 from gateway.identity.tls import client_context
 from gateway.transparency.notes import Verifier
 from gateway.wire.verdicts import PolicyRef
@@ -56,6 +56,11 @@ class Lifecycle:
     keys: tuple[BundleKey, ...]
     feed: PolicyBroadcast
     archives: BundleBroadcast
+
+    def end_streams(self) -> None:
+        """End event streams and held bundle questions."""
+        self.feed.close()
+        self.archives.close()
 
 
 @asynccontextmanager
@@ -170,26 +175,46 @@ def _makers(config: GatewayConfig, archives: BundleBroadcast, store: BundleStore
     remote = config.engine.remote
     if remote is None:
         return Makers(supervise, supervise)
-    tls = client_context(config.tls.certificate, config.tls.key, remote.ca)
-
-    async def ask_remote(bundle: Bundle) -> Engine:
-        archive = await asyncio.to_thread(store.get, bundle.hash)
-        if archive is not None:  # the servers fetch it now, before anybody is asked about it
-            archives.publish((f"{bundle.revision}.next", archive))
-        return await _remote(config.policies.name, remote, tls, bundle, engine)
-
-    return Makers(ask_remote, supervise)
+    return Makers(_RemoteMaker(config, remote, archives, store, engine), supervise)
 
 
-async def _remote(
-    name: str, remote: RemoteEngine, tls: ssl.SSLContext, bundle: Bundle, engine: EngineLimits
-) -> Engine:
-    addresses = [parse_server(server, tls) for server in remote.servers]
-    expected = {name: bundle.revision}
-    opa = RemoteOpa(addresses, expected, remote.others, RemoteLimits(engine=engine))
-    try:
-        await opa.start()
-    except BaseException:
-        await opa.aclose()
-        raise
-    return opa
+class _RemoteMaker:
+    """Engines over the user's OPA servers. They fetch the bundle from this gateway, so the first
+    engine does not wait for them: nobody is answered yet when it is made."""
+
+    def __init__(
+        self,
+        config: GatewayConfig,
+        remote: RemoteEngine,
+        archives: BundleBroadcast,
+        store: BundleStore,
+        limits: EngineLimits,
+    ) -> None:
+        tls = client_context(remote.certificate, remote.key, remote.ca)
+        self._servers = [parse_server(server, tls) for server in remote.servers]
+        self._name = config.policies.name
+        self._remote = remote
+        self._archives = archives
+        self._store = store
+        self._limits = RemoteLimits(engine=limits)
+        self._is_first = True
+
+    async def __call__(self, bundle: Bundle) -> Engine:
+        archive = await asyncio.to_thread(self._store.get, bundle.hash)
+        if archive is not None:  # fetched now, before anybody is asked about it
+            self._archives.publish((f"{bundle.revision}.next", archive))
+        is_first, self._is_first = self._is_first, False
+        opa = RemoteOpa(
+            self._servers, {self._name: bundle.revision}, self._remote.others, self._limits
+        )
+        try:
+            await opa.start()
+            if not is_first:
+                # Servers that are behind are left out until they follow; with none there yet
+                # everything is kept and the gateway is not ready.
+                with contextlib.suppress(EngineError):
+                    await opa.wait_for_revision(self._remote.switch_seconds)
+        except BaseException:
+            await opa.aclose()
+            raise
+        return opa

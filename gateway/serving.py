@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 import uvicorn
 
@@ -64,9 +65,20 @@ def _settle_memory() -> None:
 class _Server(uvicorn.Server):
     """Announces when it listens, not before."""
 
-    def __init__(self, config: uvicorn.Config, announce: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        announce: Callable[[], None],
+        end_streams: Callable[[], None],
+    ) -> None:
         super().__init__(config)
         self._announce = announce
+        self._end_streams = end_streams
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Streams end now: requests under way are waited for, and they would last."""
+        self._end_streams()
+        super().handle_exit(sig, frame)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -113,5 +125,6 @@ async def _serve(
                     f"listening on {place} "
                     f"(policy {policy.revision}, activation {policy.activation})"
                 ),
+                gateway.end_streams,
             )
             await server.serve(sockets=[reserved])
