@@ -53,7 +53,7 @@ def _retention(
 
 
 def _residency_conflict(duties: list[tuple[Finding, Row]], tables: Tables) -> Reason:
-    sides = ", ".join(sorted({_named(finding) for finding, _ in duties}))
+    sides = " and ".join(sorted({_named(finding) for finding, _ in duties}))
     return _conflict("residency_conflict", sides, tables)
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from tests.mutants.golden import GoldenCorpus
 from tests.mutants.report import summary, table, weigh
 from tests.mutants.run import Plan, Progress, UnsoundError, judge_mutants, make_mutants
 from tests.mutants.survivors import load_survivors
@@ -34,12 +35,12 @@ def main(arguments: list[str] | None = None) -> int:
         mutants = [
             mutant
             for mutant in make_mutants(options.opa, options.policies)
-            if mutant.path.startswith(options.only)
+            if mutant.path.startswith(tuple(options.only) or "")
         ]
         plan = Plan(
             opa=options.opa,
             policies=options.policies,
-            is_golden=None,
+            corpus=GoldenCorpus(options.opa, options.policies),
             seed=seed,
             wanted=options.sample,
             budget_seconds=options.budget_seconds,
@@ -65,7 +66,9 @@ def _parser() -> argparse.ArgumentParser:
     listed = Path(__file__).with_name("survivors.yaml")
     parser.add_argument("--survivors", type=Path, default=listed)
     parser.add_argument("--sample", type=int, help="stop after this many mutants that compile")
-    parser.add_argument("--only", default="", help="only files whose path begins so, as lib/")
+    parser.add_argument(
+        "--only", action="append", default=[], help="only files whose path begins so, as lib/"
+    )
     parser.add_argument("--seed", type=int, default=DEFAULT_SEED)
     parser.add_argument("--budget-seconds", type=float, default=3600.0)
     parser.add_argument("--workers", type=int, default=min(2, os.cpu_count() or 1))

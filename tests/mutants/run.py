@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.mutants.judge import Judge, Judgement
+from tests.mutants.judge import Corpus, Judge, Judgement
 from tests.mutants.mutant import Mutant
 from tests.mutants.rego import mutate_module
 from tests.mutants.tables import mutate_table
@@ -26,7 +26,7 @@ class Plan:
 
     opa: Path
     policies: Path
-    is_golden: Callable[[Path], bool] | None
+    corpus: Corpus | None
     seed: int
     wanted: int | None = None
     budget_seconds: float = 3600.0
@@ -97,7 +97,7 @@ def _judges(plan: Plan, folder: Path) -> "queue.SimpleQueue[Judge]":
     for number in range(plan.workers):
         own = folder / str(number)
         own.mkdir()
-        judges.put(Judge(plan.opa, plan.policies, own, plan.is_golden))
+        judges.put(Judge(plan.opa, plan.policies, own, plan.corpus))
     judge = judges.get()
     if not judge.is_sound():
         raise UnsoundError("the unchanged policies fail their tests or the golden corpus")

@@ -19,9 +19,9 @@ Path_ = tuple[str | int, ...]
 
 # Who answers for a row and how it reads; no verdict depends on it.
 DESCRIPTIVE = frozenset({"id", "reason", "owner", "review_due", "title", "description", "message"})
-DESCRIPTIVE |= {"framework", "remediation", "rule", "source", "note"}
+DESCRIPTIVE |= {"framework", "remediation", "rule", "law", "decision", "controls"}
 # What the gateway reads and no policy does; tests of the gateway are about these.
-OTHERS_TABLES = frozenset({"class", "controls", "windows"})
+OTHERS_TABLES = frozenset({"class", "windows"})
 _GROUP = re.compile(r"\(([^()]*\|[^()]*)\)")
 
 

@@ -64,19 +64,42 @@ def test_stage_that_notices(
     assert (tmp_path / "own/policies/rules/a/b/rule.rego").read_text() == RULE
 
 
-def test_golden_corpus_is_asked_last(policies: Path, tmp_path: Path) -> None:
-    asked = []
+class PretendCorpus:
+    """Notes what it is asked with, and answers as told."""
 
-    def is_golden(folder: Path) -> bool:
-        asked.append((folder / "rules/a/b/rule.rego").read_text())
-        return False
+    def __init__(self, quickly: bool, in_the_end: bool) -> None:
+        self._quickly, self._in_the_end = quickly, in_the_end
+        self.asked: list[tuple[str, str]] = []
 
-    judge = Judge(OPA, policies, tmp_path / "own", is_golden)
+    def agrees_quickly(self, policies: Path, mutant: Mutant) -> bool:
+        self.asked.append(("quickly", (policies / mutant.path).read_text()))
+        return self._quickly
+
+    def agrees(self, policies: Path) -> bool:
+        self.asked.append(("all", (policies / "rules/a/b/rule.rego").read_text()))
+        return self._in_the_end
+
+
+def test_golden_corpus_is_asked_about_what_its_own_tests_let_pass(
+    policies: Path, tmp_path: Path
+) -> None:
+    corpus = PretendCorpus(quickly=True, in_the_end=False)
+    judge = Judge(OPA, policies, tmp_path / "own", corpus)
     assert judge.judge(mutant("3", "5")).stage == "own tests"
-    assert asked == []
+    assert corpus.asked == []
     assert judge.judge(mutant("3", "4")).stage == "golden"
-    assert asked == [RULE.replace("3", "4")]
+    changed = RULE.replace("3", "4")
+    assert corpus.asked == [("quickly", changed), ("all", changed)]
     assert not judge.is_sound()
+
+
+def test_golden_corpus_may_notice_quickly(policies: Path, tmp_path: Path) -> None:
+    corpus = PretendCorpus(quickly=False, in_the_end=True)
+    judge = Judge(OPA, policies, tmp_path / "own", corpus)
+    assert judge.judge(mutant("3", "4")).stage == "golden"
+    row = Mutant("data/pci/data.yaml", 1, "days", "number", "30 → 31", b"days: 31\n")
+    assert judge.judge(row).stage == "golden"
+    assert [stage for stage, _ in corpus.asked] == ["quickly", "quickly"]
 
 
 def judged_edits(plan: Plan) -> list[str]:
