@@ -131,6 +131,7 @@ def make_desk(policy: ActivePolicy | None = None) -> Desk:
 
     service = DecisionService(lambda: desk.policy, log, clock, ACTOR, observe)
     desk = Desk(policy or make_policy(), log, clock, service, observed)
+    log.in_force = lambda: desk.policy.ref.activation
     return desk
 
 

@@ -1,6 +1,6 @@
 """The Log port in memory, with real entries and checkpoints and a switch that makes it fail."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -28,7 +28,8 @@ ACTOR = "spiffe://example.org/gateway/test"
 
 class MemoryLog:
     """Set `failing` to a reason and every append fails, with nothing of it standing. `entries`
-    are the exact bytes; seq 0 is `log.opened`."""
+    are the exact bytes; seq 0 is `log.opened`. Set `in_force` and fences are held against the
+    activation number that it gives, where the policies of a test come from no journal."""
 
     def __init__(
         self, origin: str = ORIGIN, clock: Clock | None = None, signer: Signer | None = None
@@ -39,6 +40,7 @@ class MemoryLog:
         self._head = GENESIS
         self._journal = Journal()
         self.failing: str | None = None
+        self.in_force: Callable[[], int] | None = None
         self.entries: list[bytes] = []
         self.payloads: dict[str, Payload] = {}
         body = canonical.encode({"checkpoint_key": self._signer.vkey})
@@ -64,8 +66,9 @@ class MemoryLog:
         if self.failing is not None:
             raise LogUnavailableError(self.failing)
         heads = self._journal.heads
-        if after not in (None, heads.journal) or fence not in (None, heads.activation):
-            raise MovedError(*heads)
+        activation = heads.activation if self.in_force is None else self.in_force()
+        if after not in (None, heads.journal) or fence not in (None, activation):
+            raise MovedError(heads.journal, activation)
         try:
             return self._write(drafts, payloads, after)
         except EntryRefusedError:
