@@ -61,7 +61,7 @@ def read_python_tests(folder: Path, controls: Sequence[str]) -> dict[str, list[s
             module = ast.parse(text)
         except SyntaxError as error:
             raise ConfigError(f"{path}:{error.lineno}: not Python; mend it") from None
-        place = f"{folder.name}/{path.relative_to(folder).as_posix()}"
+        place = f"{folder.absolute().name}/{path.relative_to(folder).as_posix()}"
         for control in named:
             found.setdefault(control, []).extend(_tests_naming(module, control, place))
     return found
@@ -104,7 +104,7 @@ def _names(node: ast.AST) -> Iterator[str]:
 
 class _Linker:
     def __init__(self, bundle: Path, page_folder: Path) -> None:
-        self._shown = bundle.name
+        self._shown = bundle.absolute().name
         self._way = Path(os.path.relpath(bundle, page_folder)).as_posix()
 
     def __call__(self, place: Place) -> str:
