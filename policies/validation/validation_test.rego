@@ -1,7 +1,5 @@
 package validation.validation_test
 
-import data.validation
-
 _good := {
 	"never_filter_loss": 0,
 	"evaluated": 1000,
@@ -13,7 +11,7 @@ _good := {
 }
 
 _failures(change) := failures if {
-	failures := validation.failures with input as object.union(_good, change)
+	failures := data.validation.failures with input as object.union(_good, change)
 }
 
 _named(failures, name) if {
@@ -38,10 +36,10 @@ test_names_what_is_exceeded if {
 
 test_what_is_missing_is_a_failure if {
 	every name in object.keys(_good) {
-		failures := validation.failures with input as object.remove(_good, [name])
+		failures := data.validation.failures with input as object.remove(_good, [name])
 		_named(failures, name)
 	}
-	count(validation.failures) == count(_good) with input as {}
+	count(data.validation.failures) == count(_good) with input as {}
 }
 
 test_what_is_odd_is_a_failure if {
@@ -61,9 +59,9 @@ test_what_is_odd_is_a_failure if {
 }
 
 test_without_limits_nothing_is_allowed if {
-	failures := validation.failures with input as _good with data.data as {}
+	failures := data.validation.failures with input as _good with data.data as {}
 	count(failures) == 2
-	validation.failures == [] with input as object.union(_good, {"failures": 0, "latency_ratio_permille": 0}) with data.data as {}
+	data.validation.failures == [] with input as object.union(_good, {"failures": 0, "latency_ratio_permille": 0}) with data.data as {}
 }
 
 test_failures_are_told_in_order_of_names if {

@@ -75,7 +75,7 @@ _sieved(any_of, candidates) := {name |
 _tables := {
 	"never_filter": {table: rows | some table; rows := data.data[table].never_filter},
 	"services": {table: rows |
-		some table in ({table | some table; data.data[table].services[0].id} - scope.idle)
+		some table in ({table | some table; data.data[table].services[0].id != ""} - scope.idle)
 		rows := data.data[table].services
 	},
 }

@@ -125,7 +125,7 @@ def test_health_records_are_kept_seven_years_encrypted_and_in_full() -> None:
         {"type": "encrypt"},
         {"type": "full_audit"},
         {"type": "no_sampling"},
-        {"type": "retain_days", "at_least": 2555},
+        {"type": "retain_days", "at_least": 2557},
     ]
 
 
@@ -141,8 +141,14 @@ def test_what_may_be_dropped_in_the_eu_still_stays_there() -> None:
 def test_evidence_outlasts_the_privacy_limit_and_the_verdict_says_so() -> None:
     (verdict,) = ask(question([drop("0", named("payment-gateway-eu"))], region="eu-west-1"))
     by_type = {obligation["type"]: obligation for obligation in verdict["obligations"]}
-    assert by_type["retain_days"] == {"type": "retain_days", "at_least": 365, "at_hand": 90}
-    assert verdict["reasons"][-1]["control"] == "BASELINE/retention-conflict"
+    assert by_type["retain_days"] == {"type": "retain_days", "at_least": 366, "at_hand": 92}
+    conflict = verdict["reasons"][-1]
+    assert conflict["control"] == "BASELINE/retention-conflict"
+    for named in (
+        "PCI-DSS-4.0.1/10.5.1 (pci-twelve-months)",
+        "GDPR/Art.5(1)(e) (gdpr-thirty-days)",
+    ):
+        assert cited in conflict["message"]
 
 
 def test_trading_hours_raise_a_sample() -> None:
@@ -169,3 +175,45 @@ def test_one_odd_proposal_does_not_spoil_the_others() -> None:
     answers = ask(question([*odd, drop("fine", named("log-shipper"))]))
     actions = {verdict["ref"]: verdict["action"] for verdict in answers}
     assert actions == {"odd": "keep", "text": "keep", "fine": "drop"}
+
+
+REGIONAL = {
+    ("us-east-1", "fedwire-link"): "FFIEC-IS/II.C.22",
+    ("us-east-1", "wire-transfer-eu"): "NYDFS-500/500.06(a)(1)",
+    ("ap-southeast-1", "swift-gateway"): "MAS-TRM/11.1",
+    ("westeurope", "sepa-engine"): "EU-DORA/Art.9",
+    ("uksouth", "mifid-store"): "FCA-SYSC/9.1.1R",
+    ("us-west-1", "clinical-notes"): "CA-CMIA/56.101(a)",
+    ("dc-boston", "clinical-notes"): "MA/201-CMR-17.04",
+}
+
+
+@pytest.mark.parametrize(("place", "control"), REGIONAL.items())
+def test_regional_laws_protect_their_senders_only(place: tuple[str, str], control: str) -> None:
+    region, name = place
+    (verdict,) = ask(question([drop("0", named(name))], region=region))
+    assert verdict["action"] == "keep"
+    assert control in [reason["control"] for reason in verdict["reasons"]]
+    (elsewhere,) = ask(question([drop("0", named(name))], region="me-central2"))
+    assert elsewhere["action"] == "drop"
+    assert elsewhere["reasons"] == []
+
+
+def test_an_unlisted_region_is_under_every_law_and_says_so() -> None:
+    bank, other = ask(
+        question(
+            [drop("bank", named("swift-gateway")), drop("other", named("log-shipper"))],
+            region="dc-nowhere",
+        )
+    )
+    assert bank["action"] == "keep"
+    assert other["action"] == "drop"
+    for verdict in (bank, other):
+        assert "BASELINE/unlisted-region" in [reason["control"] for reason in verdict["reasons"]]
+
+
+def test_payments_of_india_are_kept_and_stay_there() -> None:
+    (verdict,) = ask(question([drop("0", named("upi-switch"))], region="ap-south-1"))
+    (regions,) = [d["regions"] for d in verdict["obligations"] if d["type"] == "allowed_regions"]
+    assert "centralindia" in regions
+    assert not {"eu-west-1", "us-east-1", "ap-southeast-1"} & set(regions)
