@@ -7,13 +7,7 @@ from typing import TypeAlias
 from gateway import canonical
 from gateway.audit.counts import COUNTED_TYPE
 from gateway.audit.errors import EntryRefusedError, MovedError
-from gateway.audit.journal import (
-    JOURNAL_TYPES,
-    UNLINKED_TYPES,
-    Journal,
-    JournalHeads,
-    JournalLinkError,
-)
+from gateway.audit.journal import JOURNAL_TYPES, Journal, JournalHeads, JournalLinkError
 from gateway.audit.port import Appended, Draft, Payload
 from gateway.errors import CanonicalError, LogUnavailableError
 from gateway.storage.journal_store import JournalRow
@@ -98,12 +92,12 @@ class EntryBatch:
         return rows
 
     def _follow(self, group: Group, seq: int, type: str, body: bytes) -> None:
-        if group.after is None and type not in UNLINKED_TYPES:
+        if group.after is None:
             raise JournalLinkError("the group does not say which journal entry it comes after")
         value = canonical.decode(body)
         if not isinstance(value, dict):
             raise JournalLinkError("its body is no object")
-        self._journal.follow(seq, type, value, must_link=group.after is not None)
+        self._journal.follow(seq, type, value, must_link=True)
 
 
 def _find_move(group: Group, heads: JournalHeads) -> MovedError | None:

@@ -142,24 +142,12 @@ def test_a_journal_entry_that_does_not_name_the_one_before_it_is_refused(
     run(opened, body)
 
 
-@pytest.mark.parametrize("type", sorted(JOURNAL_TYPES - {"bundle.activated"}))
+@pytest.mark.parametrize("type", sorted(JOURNAL_TYPES))
 def test_a_journal_entry_needs_to_say_what_its_writer_has_seen(opened: OpenLog, type: str) -> None:
     async def body(log: Log, _read_all: ReadAll) -> None:
         with pytest.raises(EntryRefusedError, match="comes after"):
             await log.append([record(type, None)])
         assert await log.heads() == JournalHeads(-1, -1)
-
-    run(opened, body)
-
-
-def test_an_activation_of_the_old_form_still_moves_the_journal(opened: OpenLog) -> None:
-    async def body(log: Log, _read_all: ReadAll) -> None:
-        await log.append([record("change.staged", None)], after=-1)
-        await log.append([Draft("bundle.activated", ACTOR, b"{}")])
-        assert await log.heads() == JournalHeads(2, 2)
-        assert [entry.seq for entry in await log.journal()] == [1, 2]
-        with pytest.raises(EntryRefusedError):
-            await log.append([record("bundle.activated", 1)])
 
     run(opened, body)
 

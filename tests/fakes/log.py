@@ -6,13 +6,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateway import canonical
 from gateway.audit.errors import EntryRefusedError, MovedError
-from gateway.audit.journal import (
-    JOURNAL_TYPES,
-    UNLINKED_TYPES,
-    Journal,
-    JournalHeads,
-    JournalLinkError,
-)
+from gateway.audit.journal import JOURNAL_TYPES, Journal, JournalHeads, JournalLinkError
 from gateway.audit.port import Appended, Draft, Payload
 from gateway.clock import Clock, ManualClock
 from gateway.errors import CanonicalError, LogUnavailableError
@@ -132,8 +126,8 @@ class MemoryLog:
     def _follow(self, seq: int, type: str, body: bytes, after: int | None) -> None:
         if type not in JOURNAL_TYPES:
             return
-        if after is None and type not in UNLINKED_TYPES:
+        if after is None:
             raise JournalLinkError("the group does not say which journal entry it comes after")
         value = canonical.decode(body)
         assert isinstance(value, dict)
-        self._journal.follow(seq, type, value, must_link=after is not None)
+        self._journal.follow(seq, type, value, must_link=True)

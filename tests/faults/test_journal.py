@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from gateway.audit import journal
+from gateway.audit import groups, journal
 from gateway.audit.errors import LogBrokenError, MovedError
 from gateway.audit.journal import JournalHeads
 from gateway.audit.port import Draft
 from gateway.audit.sql_log import SqlLog
 from gateway.errors import LogUnavailableError
 from gateway.storage.engine import Engine
+from gateway.storage.schema import migrate
 from gateway.transparency.entry import parse_entry
 from tests.fakes.failing_sql import copy_as_killed, failing, tampering
 from tests.fakes.log import ACTOR
@@ -140,7 +141,7 @@ def test_a_kill_after_the_answer_keeps_the_journal(
 async def write_journal(engine: Engine) -> SqlLog:
     """Entries 1, 3, 4 are the journal; 3 and what follows is not sealed."""
     log = await open_log(engine)
-    await log.append([Draft("bundle.activated", ACTOR, b"{}"), note("x")])
+    await log.append([record("bundle.activated", None), note("x")], after=-1)
     await log.aclose()
     log = await open_log(engine)
     await log.append([record("change.staged", 1)], after=1)
@@ -300,6 +301,33 @@ def test_background_verification_finds_an_entry_that_follows_no_other(
         await log.aclose()
         with pytest.raises(LogBrokenError, match="entry 6"):
             await open_log(engine)
+
+    asyncio.run(main())
+
+
+def test_a_log_from_before_the_journal_goes_on_with_one(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def main() -> None:
+        with monkeypatch.context() as patched:  # as gateways wrote that knew no journal
+            patched.setattr(groups, "JOURNAL_TYPES", frozenset())
+            log = await open_log(engine)
+            old = Draft("bundle.activated", ACTOR, b'{"activation":1}')
+            await log.append([old, note("x"), old])
+            await log.aclose()
+        with tampering(engine) as execute:
+            execute("DROP TABLE journal")
+            execute("UPDATE alembic_version SET version_num = '0001'")
+        migrate(engine)
+        log = await open_log(engine)
+        assert await log.heads() == JournalHeads(3, 3)
+        await log.append([record("change.staged", 3)], after=3, fence=3)
+        assert [entry.seq for entry in await log.journal()] == [1, 3, 4]
+        await log.aclose()
+        log = await open_log(engine)
+        log.verify_in_background().join()
+        assert log.health() is None
+        await log.aclose()
 
     asyncio.run(main())
 
