@@ -37,13 +37,13 @@ def test_the_timeline_agrees_with_the_schedule(schedule: Schedule, moments: list
     timeline = Timeline(schedule, FIRST_US, LAST_US)
     for moment in moments:
         assert timeline.open_at(moment) == schedule.active(moment)
-        midnight = moment - moment % DAY_US + DAY_US
-        boundary = schedule.next_boundary_us(moment)
         end = timeline.epoch_end_us(moment)
-        # The schedule also names instants at which nothing changes (two windows that meet).
-        assert end <= midnight
-        assert boundary is None or end <= max(boundary, moment) or end == midnight
-        assert moment < end
+        assert moment < end <= moment - moment % DAY_US + DAY_US
+        # What was given at the moment could be given until then, under the same windows.
+        for inside in {moment + (end - moment) * part // 8 for part in range(8)} | {end - 1}:
+            assert schedule.active(inside) == schedule.active(moment)
+        is_midnight = end % DAY_US == 0
+        assert is_midnight or schedule.next_boundary_us(moment) is not None
 
 
 @settings(max_examples=40, deadline=None)
