@@ -51,5 +51,12 @@ def test_tables_begin_anew_past_their_limit(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(epochs, "MAX_CLASSES", 2)
     epoch = begin_epoch(make_policy(), NOW_US)
     for key in "abc":
-        epoch.remember(SENDER, key, VERDICT)
-    assert epoch.table(SENDER) == {"c": VERDICT}
+        epoch.remember(SENDER, "active", key, VERDICT)
+    assert epoch.table(SENDER, "active") == {"c": VERDICT}
+
+
+def test_lanes_do_not_share_verdicts() -> None:
+    epoch = begin_epoch(make_policy(), NOW_US)
+    epoch.remember(SENDER, "canary", "a", VERDICT)
+    assert epoch.table(SENDER, "canary") == {"a": VERDICT}
+    assert epoch.table(SENDER, "active") == {}

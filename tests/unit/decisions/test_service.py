@@ -221,11 +221,13 @@ def test_a_policy_swapped_while_a_request_waits_leases_nothing_of_the_old_one() 
         desk.policy = make_policy(
             FakeEngine(answers={"a": RuleVerdict("protect", "keep", 1000)}), activation=9
         )
+        desk.log.in_force = lambda: 3  # it is durable just before the other comes in
         desk.log.gate.set()
         old = await waiting
         assert old["policy"]["activation"] == 3
         assert decide(old, "a")["lease"] is None
         verify_answer_recorded(desk.log, old)
+        desk.log.in_force = lambda: 9
         new = await desk.ask(proposal("a"))
         assert decide(new, "a")["action"] == "keep"
         assert decide(new, "a")["lease"]["activation"] == 9
