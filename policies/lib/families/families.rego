@@ -70,9 +70,9 @@ of_services(effect, rule) := {position: found |
 _concerned(name) := object.keys(object.get(patterns.hits, name, {})) | object.keys(object.get(services, name, {}))
 
 # A table of rows without a head protects all the same.
-_head(name) := object.get(_heads, name, {})
+_head(name) := data.data[name].family
 
-_heads := {name: head | some name; head := data.data[name].family}
+_head(name) := {} if not data.data[name].family
 
 _level("family", name) := object.get(_head(name), "level", "hard")
 

@@ -144,7 +144,7 @@ def test_evidence_outlasts_the_privacy_limit_and_the_verdict_says_so() -> None:
     assert by_type["retain_days"] == {"type": "retain_days", "at_least": 366, "at_hand": 92}
     conflict = verdict["reasons"][-1]
     assert conflict["control"] == "BASELINE/retention-conflict"
-    for named in (
+    for cited in (
         "PCI-DSS-4.0.1/10.5.1 (pci-twelve-months)",
         "GDPR/Art.5(1)(e) (gdpr-thirty-days)",
     ):
