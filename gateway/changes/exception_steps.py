@@ -9,7 +9,7 @@ from gateway.changes.records import (
     Record,
     change_id,
     change_of,
-    is_same_person,
+    is_somebody_else,
     refuse_unless,
     text_of,
     with_change,
@@ -42,8 +42,8 @@ def protection_removed(state: Governance, record: Record) -> Governance:
     change = change_of(state, record, Stage.STANDING)
     why = record.body["change"]
     refuse_unless(
-        not is_same_person(change.author, text_of(why, "user")),
-        "a protection is rejected by somebody else than its author",
+        is_somebody_else(change, text_of(why, "user"), text_of(record.body, "key")),
+        "a protection is rejected by somebody else than its author, with another key",
     )
     change = replace(change, stage=Stage.REJECTED, detail=text_of(why, "justification"))
     kept = tuple(one for one in state.protections if one.id != change.id)

@@ -9,7 +9,7 @@ from gateway.changes.records import (
     Record,
     change_id,
     change_of,
-    is_same_person,
+    is_somebody_else,
     refuse_unless,
     text_of,
     with_change,
@@ -41,12 +41,12 @@ def staged(state: Governance, record: Record) -> Governance:
 def _check_staged_bundle(state: Governance, record: Record, subject: Mapping[str, Any]) -> None:
     for name in ("bundle", "revision", "signer"):
         text_of(subject, name)
-    if state.active is not None:
-        refuse_unless(
-            int(subject["version"]) > state.active.version,
-            f"version {subject['version']} is not newer than {state.active.version}, which is in "
-            "force; raise metadata.version in .manifest",
-        )
+    newest = state.newest_version
+    refuse_unless(
+        int(subject["version"]) > newest,
+        f"version {subject['version']} is not newer than {newest}, the newest that was in force; "
+        "raise metadata.version in .manifest, or go back with a rollback",
+    )
 
 
 def _check_staged_rollback(state: Governance, record: Record, subject: Mapping[str, Any]) -> None:
@@ -74,6 +74,7 @@ def _refuse_staged_protection(
 
 def tested(state: Governance, record: Record) -> Governance:
     change = change_of(state, record, Stage.STAGED)
+    refuse_unless(change.kind is Kind.BUNDLE, f"{change.id} is no new bundle, so it has no tests")
     detail = text_of(record.body, "detail")
     passed = record.body["passed"] is True
     return with_change(
@@ -83,8 +84,10 @@ def tested(state: Governance, record: Record) -> Governance:
 
 def assessed(state: Governance, record: Record) -> Governance:
     change = change_of(state, record, Stage.TESTED, Stage.STAGED, Stage.ROLLING)
+    refuse_unless("bundle" in change.subject, f"{change.id} is about no bundle")
     if change.kind is Kind.BUNDLE and change.stage is not Stage.TESTED:
         raise ChangeRefusedError(f"{change.id} was not tested")
+    refuse_unless(change.approval is None, f"{change.id} is approved already, on another impact")
     body = record.body
     assessment = Assessment(
         report=text_of(body, "report"),
@@ -113,8 +116,12 @@ def approved(state: Governance, record: Record) -> Governance:
     refuse_unless(approval.justification.strip(), "a justification is required")
     refuse_unless(approval.approval_id.strip(), "an approval id is required")
     refuse_unless(
-        not is_same_person(change.author, approval.approver) and change.key != approval.key,
+        is_somebody_else(change, approval.approver, approval.key),
         f"{change.id} must be approved by somebody else than its author, with another key",
+    )
+    refuse_unless(
+        approval.key != change.subject.get("signer"),
+        f"{change.id} must be approved with another key than the one that signed its bundle",
     )
     refuse_unless(change.approval is None, f"{change.id} is approved already")
     if change.kind in (Kind.BUNDLE, Kind.ROLLBACK):

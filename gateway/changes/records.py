@@ -30,6 +30,11 @@ def is_same_person(one: str, other: str) -> bool:
     return one == other or one.rpartition("/")[2].casefold() == other.rpartition("/")[2].casefold()
 
 
+def is_somebody_else(change: Change, uri: str, key: str) -> bool:
+    """Whether this is not the author: by SPIFFE id, by name and by public key."""
+    return not is_same_person(change.author, uri) and change.key != key
+
+
 def change_of(state: Governance, record: Record, *stages: Stage) -> Change:
     found = state.changes.get(text_of(record.body, "id"))
     if found is None:

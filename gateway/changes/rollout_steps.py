@@ -5,7 +5,7 @@ from dataclasses import replace
 from gateway.changes.records import (
     Record,
     change_of,
-    is_same_person,
+    is_somebody_else,
     refuse_unless,
     rollout_of,
     text_of,
@@ -63,8 +63,8 @@ def _check_start(state: Governance, change: Change, steps: tuple[Step, ...], ind
         return
     refuse_unless(change.kind is Kind.BUNDLE, f"{change.id} is no bundle")
     refuse_unless(change.stage is Stage.APPROVED, f"{change.id} is not approved")
-    newer = int(change.subject["version"]) > state.active.version
-    refuse_unless(newer, f"{change.id} is older than what is in force by now")
+    newer = int(change.subject["version"]) > state.newest_version
+    refuse_unless(newer, f"{change.id} is older than what was in force since")
 
 
 def _check_next(rollout: Rollout, change: Change, steps: tuple[Step, ...], index: int) -> None:
@@ -88,8 +88,9 @@ def rollout_ended(state: Governance, record: Record) -> Governance:
     why = record.body["change"]
     change = state.changes[rollout.id]
     refuse_unless(
-        not is_same_person(change.author, text_of(why, "user")),
-        "ending a rollout gives up its protection: somebody else than its author does that",
+        is_somebody_else(change, text_of(why, "user"), text_of(record.body, "key")),
+        "ending a rollout gives up its protection: somebody else than its author does that, with "
+        "another key",
     )
     change = replace(change, stage=Stage.ENDED, detail=text_of(why, "justification"))
     return replace(with_change(state, change), rollout=None)
@@ -116,10 +117,11 @@ def activated(state: Governance, record: Record) -> Governance:
 
 def _check_own_activation(state: Governance, activation: Activation) -> None:
     """Without a change: the first of a log, or the same bundle under another floor file."""
-    if state.active is not None:
-        refuse_unless(
-            activation.bundle == state.active.bundle, "another bundle needs an approved change"
-        )
+    active = state.active
+    if active is not None:
+        found = (activation.bundle, activation.revision, activation.version)
+        in_force = (active.bundle, active.revision, active.version)
+        refuse_unless(found == in_force, "another bundle needs an approved change")
 
 
 def _completed(state: Governance, record: Record, activation: Activation) -> Governance:

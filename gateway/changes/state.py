@@ -150,6 +150,12 @@ class Governance:
     changes: Mapping[str, Change] = field(default_factory=lambda: MappingProxyType({}))
     accepted: tuple[Activation, ...] = ()
 
+    @property
+    def newest_version(self) -> int:
+        """The highest version that was ever in force, 0 before the first: a rollback does not make
+        what came before new again."""
+        return max((one.version for one in self.accepted), default=0)
+
     def waiting(self) -> list[Change]:
         """The changes that wait for a person or a step, oldest first."""
         return [change for change in self.changes.values() if change.stage not in OVER]
