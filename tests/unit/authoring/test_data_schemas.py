@@ -88,7 +88,11 @@ def test_good_data_is_good_and_all_defects_are_told() -> None:
 @pytest.mark.parametrize(
     "reference", ["http://127.0.0.1:1/schema.json", "../other.json", "#/$defs/absent"]
 )
-def test_a_schema_fetches_nothing(reference: str) -> None:
+def test_a_schema_fetches_nothing(reference: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        pytest.fail("a schema was fetched")
+
+    monkeypatch.setattr("urllib.request.urlopen", refuse)
     ((_, message),) = check(GOOD, {"$ref": reference})
     assert message.startswith("the schema refers to ")
 

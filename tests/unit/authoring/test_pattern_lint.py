@@ -38,6 +38,7 @@ def lints(text: str, traffic: Traffic | None = None, kept: bool = False) -> list
         ('services: [{regex: "etcd$", allows_dropping: true}]', ["pattern-unanchored:error"]),
         ("idle: {allows_dropping: true, rows: [{regex: etcd$}]}", ["pattern-unanchored:error"]),
         ("idle: {allows_dropping: false, rows: [{regex: etcd$}]}", []),
+        ("x: {allows_dropping: true, y: {allows_dropping: false, rows: [{regex: etcd$}]}}", []),
         ('allow_drop: [{regex: "^etcd$"}]', []),
         ('allow_drop: [{regex: "^etcd"}]', ["pattern-open-ended:note"]),
         ('allow_drop: [{glob: "etcd-*"}]', []),
