@@ -52,6 +52,10 @@ test_personal_data_is_deleted_in_time if {
 	_days(duties) == {_kept({"at_most": 30})}
 }
 
+test_what_holds_for_the_sender_is_said_once if {
+	rule.findings == {} with input as _from("eu-west-1", ["gdpr-audit-service"])
+}
+
 test_no_law_of_deletion_elsewhere_or_where_nobody_knows if {
 	every region in ["us-east-1", "eu-central-2", "EU-WEST-1", "moon", ""] {
 		rule.duties == set() with input as _from(region, [])
