@@ -10,7 +10,7 @@ from gateway.bundles.signed import SignedBundle, open_bundle
 from gateway.configuration import GatewayConfig
 from gateway.decisions.floor import FloorFile, parse_floor, parse_rows, read_floor
 from gateway.decisions.windows import parse_windows
-from gateway.errors import ConfigError, GatewayError
+from gateway.errors import BundleError, ConfigError, GatewayError
 from gateway.transparency.notes import Verifier
 
 
@@ -40,7 +40,10 @@ def read_seed(config: GatewayConfig) -> SignedBundle:
             archive = file.read(DEFAULT_LIMITS.max_total_bytes + 1)
     except OSError as error:
         raise ConfigError(f"at policies.bundle: {path}: {error.strerror}") from None
-    signed = open_bundle(archive, bundle_keys(config))
+    try:
+        signed = open_bundle(archive, bundle_keys(config))
+    except BundleError as error:
+        raise BundleError(f"at policies.bundle: {path}: {error}") from None
     verify_readable(signed.bundle)
     return signed
 

@@ -9,6 +9,7 @@ import structlog
 import typer
 
 from gateway.audit_cli import audit_app
+from gateway.audit_replay_cli import replay
 from gateway.errors import GatewayError
 from gateway.keys_cli import keys_app
 from gateway.policy_cli import policy_app
@@ -22,6 +23,7 @@ config_app = typer.Typer(no_args_is_help=True, help="The gateway's own configura
 app.add_typer(keys_app, name="keys", help="Certificates and keys of a trust domain.")
 app.add_typer(policy_app, name="policy", help="Write, check and put in force policies.")
 app.add_typer(config_app, name="config")
+audit_app.command()(replay)
 app.add_typer(audit_app, name="audit", help="Verify and read the log, alone.")
 
 Config = Annotated[Path, typer.Option(help="gateway.yaml")]

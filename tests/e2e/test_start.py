@@ -1,7 +1,6 @@
 """What stops `gateway serve` before a port opens, and how another policy comes into force."""
 
 import json
-import shutil
 import socket
 import sqlite3
 import subprocess
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from gateway.cli import main
+from tests.fakes.bundles import signed_archive, small_bundle
 from tests.fakes.live_gateway import OPERATOR_URI, LiveGateway, end, run
 
 pytestmark = [pytest.mark.opa, pytest.mark.slow, pytest.mark.timeout(240)]
@@ -20,15 +20,10 @@ WHY = ("--justification", "a rule was added", "--approval-id", "CHG-42")
 
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveGateway]:
-    """A log with a first activation; its bundle is a copy in its own folder. Not started."""
+    """A log with a first activation. Not running."""
     made = LiveGateway.make(tmp_path_factory.mktemp("start") / "place")
-    settings = made.workplace.gateway_yaml
-    text = settings.read_text(encoding="utf-8")
-    real = text.partition('bundle: "')[2].partition('"')[0]
-    shutil.copytree(real, made.workplace.folder / "policies")
-    settings.write_text(text.replace(f'bundle: "{real}"', "bundle: policies"), encoding="utf-8")
-    done = activate(settings)
-    assert done.returncode == 0, done.stderr
+    made.start()
+    assert made.stop() == 0
     try:
         yield made
     finally:
@@ -44,7 +39,8 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveGateway]:
         ("floor: floor.note", "floor: absent.note", "absent.note"),
         ("keys/checkpoint.key", "keys/absent.key", "absent.key"),
         ("keys/age.txt", "keys/absent.txt", "absent.txt"),
-        ("bundle: policies", "bundle: absent", "absent"),
+        ("keys/bundle.pub", "keys/absent.pub", "absent.pub"),
+        ("keys/bundle.pub", "keys/floor.vkey", "no public key in PEM"),
         ("port: ", "port: eighty", "listen.port"),
         ("tls:", "tls: [", "bad.yaml:6:6: not YAML"),
     ],
@@ -87,71 +83,83 @@ def test_taken_port_stops_the_start(gateway: LiveGateway) -> None:
     assert_refused(done, f"127.0.0.1:{gateway.workplace.port} cannot be listened on")
 
 
-def test_another_bundle_needs_a_version_and_a_record(gateway: LiveGateway) -> None:
-    """Its steps build on each other: changed, refused, raised, refused without a reason, active."""
-    settings = gateway.workplace.gateway_yaml
-    bundle = gateway.workplace.folder / "policies"
-    rule = next(path for path in sorted(bundle.rglob("*.rego")) if "_test" not in path.name)
-    rule.write_text(rule.read_text(encoding="utf-8") + "\n# changed\n", encoding="utf-8")
-    assert_refused(run("gateway", "serve", "--config", str(settings)), "not what is in force")
-    assert_refused(activate(settings), "is not newer than 1")
-    _raise_version(bundle)
-    assert_refused(activate(settings, "--justification", " ", "--approval-id", "X"), "required")
-    without = activate(settings, "--approval-id", "CHG-42")
-    assert without.returncode == 2
-    assert "--justification" in without.stderr
+@pytest.mark.parametrize("kind", ["folder", "unsigned", "wrong key", "cut"])
+def test_a_new_log_begins_only_with_a_signed_bundle(tmp_path: Path, kind: str) -> None:
+    made = LiveGateway.make(tmp_path / "place")
+    archive = made.workplace.folder / "bundle.tar.gz"
+    if kind == "folder":
+        archive.unlink()
+        archive.mkdir()
+    elif kind == "unsigned":
+        archive.write_bytes(small_bundle().archive)
+    elif kind == "wrong key":
+        archive.write_bytes(signed_archive())
+    else:
+        archive.write_bytes(archive.read_bytes()[:-100])
+    done = run("gateway", "serve", "--config", str(made.workplace.gateway_yaml))
+    expected = {
+        "folder": "gateway policy build",
+        "unsigned": "not signed",
+        "wrong key": "author",
+        "cut": "bundle.tar.gz: the archive is truncated",
+    }
+    assert_refused(done, expected[kind])
+    assert not any(entry.type == "bundle.activated" for entry in made.entries())
+
+
+def test_another_seed_changes_nothing_once_a_bundle_is_in_force(gateway: LiveGateway) -> None:
+    """The configuration's bundle is what a new log begins with; later ones are staged."""
+    before = gateway.workplace.folder / "bundle.tar.gz"
+    content = before.read_bytes()
+    before.write_bytes(b"anything")
+    try:
+        gateway.start()
+        assert gateway.stop() == 0
+    finally:
+        before.write_bytes(content)
     assert _activations(gateway) == 1
+
+
+def test_another_floor_needs_a_record_and_may_only_add(gateway: LiveGateway) -> None:
+    """Its steps build on each other: one that loses a row, one that adds one."""
+    settings = gateway.workplace.gateway_yaml
+    note = gateway.workplace.folder / "floor.note"
+    before = note.read_bytes()
+    _sign_floor(gateway, "version: 2\nrows: []\n")
+    assert_refused(run("gateway", "serve", "--config", str(settings)), "not the floor file")
+    assert_refused(activate(settings), "would lose demo-ledger")
+    assert_refused(activate(settings, "--justification", " ", "--approval-id", "X"), "required")
+    assert activate(settings, "--approval-id", "CHG-42").returncode == 2
+    assert _activations(gateway) == 1
+
+    note.write_bytes(before)
+    rows = json.loads(before.decode().split("\n")[2])
+    more = {"id": "more", "glob": "more-*", "control": "BASELINE/x", "reason": "a new service"}
+    _sign_floor(gateway, json.dumps({"version": 3, "rows": [*rows, more]}))
     done = activate(settings)
     assert done.returncode == 0, done.stderr
     change = [entry for entry in gateway.entries() if entry.type == "bundle.activated"][-1]
     told = change.body["change"]
     assert isinstance(told, dict)
     assert (told["justification"], told["approval_id"]) == ("a rule was added", "CHG-42")
-    assert str(told["previous_value"]).startswith("1-")
-    assert str(told["new_value"]).startswith("2-")
+    assert told["change_type"] == "floor.activate"
+    assert told["previous_value"] != told["new_value"]
     gateway.start()
     with gateway.client(OPERATOR_URI) as operator:
-        policy = operator.get("/v1/policy").json()
-    assert policy["activation"] == change.seq
-    assert policy["revision"].startswith("2-")
+        assert operator.get("/v1/policy").json()["activation"] == change.seq
     assert gateway.stop() == 0
 
 
-def test_floor_that_loses_a_row_is_refused(gateway: LiveGateway) -> None:
-    folder = gateway.workplace.folder
-    before = (folder / "floor.note").read_bytes()
-    rows = folder / "rows.yaml"
-    rows.write_text("version: 2\nrows: []\n", encoding="utf-8")
-    key = str(folder / "keys" / "floor.key")
-    out = str(folder / "floor.note")
-    signed = run(
-        "gateway", "policy", "sign-floor", str(rows), "--key", key, "--trust-domain",
-        "demo.example", "--out", out,
-    )  # fmt: skip
-    assert signed.returncode == 0, signed.stderr
-    count = _activations(gateway)
-    try:
-        assert_refused(activate(gateway.workplace.gateway_yaml), "would lose demo-ledger")
-        done = run("gateway", "serve", "--config", str(gateway.workplace.gateway_yaml))
-        assert_refused(done, "not what is in force")
-    finally:
-        (folder / "floor.note").write_bytes(before)
-    assert _activations(gateway) == count
-
-
-def test_a_changed_activation_row_is_seen_and_mended_by_activating(gateway: LiveGateway) -> None:
+def test_a_deleted_journal_row_is_seen(gateway: LiveGateway) -> None:
     settings = gateway.workplace.gateway_yaml
-    database = gateway.workplace.database
-    with closing(sqlite3.connect(database)) as connection, connection:
-        connection.execute("DELETE FROM activations")
-    for _ in range(2):  # a refused start leaves nothing that would let the next one pass
-        done = run("gateway", "serve", "--config", str(settings))
-        assert_refused(done, "run `gateway policy activate`")
-    done = activate(settings)
-    assert done.returncode == 0, done.stderr
-    with closing(sqlite3.connect(database)) as connection, connection:
-        connection.execute("UPDATE activations SET activated_at = '2020-01-01T00:00:00.000000Z'")
-    gateway.start()  # ready: the bundle's age is that of the entry
+    with closing(sqlite3.connect(gateway.workplace.database)) as connection:
+        kept = connection.execute("SELECT log, seq, type FROM journal ORDER BY seq").fetchall()
+        with connection:
+            connection.execute("DELETE FROM journal WHERE seq = ?", (kept[0][1],))
+        assert_refused(run("gateway", "serve", "--config", str(settings)), "journal")
+        with connection:
+            connection.execute("INSERT INTO journal VALUES (?, ?, ?)", kept[0])
+    gateway.start()
     assert gateway.stop() == 0
 
 
@@ -170,11 +178,15 @@ def assert_refused(done: subprocess.CompletedProcess[str], named: str) -> None:
     assert len(done.stderr.strip().splitlines()) == 1, done.stderr
 
 
-def _raise_version(bundle: Path) -> None:
-    path = bundle / ".manifest"
-    manifest = json.loads(path.read_text(encoding="utf-8"))
-    manifest["metadata"]["version"] += 1
-    path.write_text(json.dumps(manifest), encoding="utf-8")
+def _sign_floor(gateway: LiveGateway, rows: str) -> None:
+    folder = gateway.workplace.folder
+    (folder / "rows.yaml").write_text(rows, encoding="utf-8")
+    done = run(
+        "gateway", "policy", "sign-floor", str(folder / "rows.yaml"),
+        "--key", str(folder / "keys" / "floor.key"), "--trust-domain", "demo.example",
+        "--out", str(folder / "floor.note"),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
 
 
 def _activations(gateway: LiveGateway) -> int:
