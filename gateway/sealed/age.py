@@ -5,9 +5,10 @@ authenticates all of it.
 """
 
 import hmac
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pyrage
 from pyrage import x25519
@@ -63,6 +64,20 @@ class AgeKeyService:
         if not hmac.compare_digest(bound[:_HEADER_BYTES], _TAG + sha256(context).digest()):
             raise KeyServiceError("the wrapped key belongs to another context")
         return bound[_HEADER_BYTES:]
+
+    @property
+    def sops_section(self) -> str:
+        return "age"
+
+    def open_data_key(self, item: Mapping[str, Any]) -> bytes:
+        """The data key of a SOPS file: an armored age file in the item's `enc`."""
+        enc = item.get("enc")
+        if not isinstance(enc, str):
+            raise KeyServiceError("no sealed data key there")
+        try:
+            return bytes(pyrage.decrypt(enc.encode(), self._identities))
+        except (pyrage.DecryptError, UnicodeEncodeError):
+            raise KeyServiceError("the data key is damaged, or sealed for others") from None
 
     def health(self) -> str | None:
         return None  # the identities are in memory

@@ -1,6 +1,7 @@
 """The key-service port: who holds the keys that everything sealed hangs on."""
 
-from typing import Protocol
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 DATA_KEY_BYTES = 32
 
@@ -21,3 +22,15 @@ class KeyService(Protocol):
 
     def health(self) -> str | None:
         """None when keys can be wrapped and unwrapped, else why not."""
+
+
+class SopsKeyService(Protocol):
+    """Opens the data keys of SOPS files: others seal them for it, by its public half."""
+
+    @property
+    def sops_section(self) -> str:
+        """The member of a file's `sops` section that lists data keys sealed for such services."""
+
+    def open_data_key(self, item: Mapping[str, Any]) -> bytes:
+        """The data key in one item of that list; raises KeyServiceError for one that is damaged or
+        sealed for others."""
