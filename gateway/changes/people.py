@@ -64,13 +64,18 @@ def parse_approval(justification: str, approval_id: str) -> Reasons:
 
 
 def parse_text(text: str, name: str, max_characters: int = MAX_NAME_CHARACTERS) -> str:
-    """A person's words for the log, without white space around them; raises InputError for nothing,
-    for too much and for what would write over a terminal or has no UTF-8 form."""
-    words = text.strip()
+    """A person's words for the log, on one line; raises InputError for nothing, for too much and
+    for what would steer a terminal or has no UTF-8 form."""
+    words = " ".join(text.split())
     if not words:
         raise InputError(f"{name}: it is required")
     if len(words) > max_characters:
         raise InputError(f"{name}: at most {max_characters} characters")
-    if not all(character.isprintable() or character == "\n" for character in words):
-        raise InputError(f"{name}: it holds characters that cannot be printed; leave them out")
+    verify_printable(words, name)
     return words
+
+
+def verify_printable(text: str, name: str) -> None:
+    """Raises InputError."""
+    if not text.isprintable():
+        raise InputError(f"{name}: it holds characters that cannot be printed; leave them out")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway import canonical
-from gateway.changes.people import parse_text
+from gateway.changes.people import parse_text, verify_printable
 from gateway.decisions.floor import parse_rows
 from gateway.errors import ChangeRefusedError, GatewayError, InputError
 from gateway.wire.continuations import parse_tree
@@ -171,5 +171,5 @@ def _parse(kind: str, text: str) -> Pattern:
         pattern = parse_pattern(kind, text, _PLACE)
     except GatewayError as error:
         raise InputError(str(error)) from None
-    parse_text(text, _PLACE, len(text))
+    verify_printable(text, _PLACE)
     return pattern
