@@ -82,10 +82,11 @@ def check_files(
     progress: Progress | None = None,
 ) -> list[Finding]:
     """The same over files, by their path below the bundle's root."""
+    files = dict(sorted(files.items()))
     data = _read(files)
     rego = _check_rego(files, data, opa, progress)
     rows = find_rows(data.documents)
-    findings = [*data.findings, *rego.findings, *check_schemas(files, data.documents)]
+    findings = [*data.findings, *rego.findings]
     findings += check_control_ids(rows)
     findings += check_row_ids(rows)
     findings += check_families(rows)
@@ -95,7 +96,8 @@ def check_files(
     findings += check_patterns(rows, traffic, rego.are_cut_names_kept)
     if data.is_whole and rego.is_whole:
         findings += check_control_names(rows, rego.claims, rego.lists)
-    return ordered(findings)
+    # Last: where a lint and a schema say the same, the lint is kept.
+    return ordered([*findings, *check_schemas(files, data.documents)])
 
 
 @dataclass(frozen=True, slots=True)

@@ -197,9 +197,39 @@ def test_what_cannot_be_read_is_told_and_hides_nothing(
     assert expected in broken
 
 
-def test_what_follows_from_an_unreadable_file_is_not_told(broken: set[planted.Planted]) -> None:
-    # The file with the controls collides and the one with the rows cannot be read.
-    assert not {rule for rule, *_ in broken} & {"control-unknown", "control-unclaimed"}
+def test_what_follows_from_an_unreadable_file_is_not_told() -> None:
+    files = good_files() | {"data/controls/data.yaml": b"controls: ["}
+    assert [one.rule for one in check(files)] == ["data-unreadable"]
+    files = good_files() | {
+        "rules/demo/kept/rule.rego": b"package rules.demo.kept\n\nfindings := {"
+    }
+    assert {one.rule for one in check(files)} == {"compile"}
+
+
+def test_data_that_collide_do_not_stop_the_compiler() -> None:
+    files = good_files() | {
+        "data/controls/data.json": b'{"controls": []}',
+        "data/demo/data.json": b'{"never_filter": []}',
+        "lib/odd/odd.rego": b"package lib.odd\n\nr if {\n\tx := 1\n}\n",
+    }
+    assert planted_of(check(files)) == {
+        ("data-collision", "data/controls/data.yaml", 1, 1),
+        ("data-collision", "data/demo/data.yaml", 1, 1),
+        ("compile", "lib/odd/odd.rego", 4, 2),
+    }
+
+
+def test_the_same_sentence_about_the_same_place_stands_once() -> None:
+    files, expected = plant(
+        {
+            "data/demo/data.yaml": "services:\n  - «owner»{id: a, glob: b, control: DEMO/1,\n"
+            '     review_due: "2027-05-31"}\n',
+            "schemas/demo/schema.json": """\
+{"properties": {"services": {"items": {"required": ["owner"]}}}}
+""",
+        }
+    )
+    assert planted_of(check(good_files() | files)) == expected
 
 
 def test_cut_names_do_not_matter_where_the_policies_keep_them() -> None:

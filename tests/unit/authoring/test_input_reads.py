@@ -88,6 +88,15 @@ def test_a_name_in_two_comprehensions_is_not_one_variable() -> None:
     assert found >= {"input.list[_].one", "input.other.two"}
 
 
+def test_a_name_that_a_comprehension_declares_is_its_own() -> None:
+    text = (
+        "r := z if {\n\tx := input.other\n\tz := [x.two, [y | some x in input.list; y := x.one]]\n}"
+    )
+    found = reads(main=text)
+    assert "input.other.one" not in found
+    assert found >= {"input.other.two", "input.list[_].one"}
+
+
 def test_reads_are_followed_into_other_packages() -> None:
     found = reads(
         main="import data.lib.tools as t\n\nr := t.value(input.a)\n\ns := data.lib.tools.whole.c",

@@ -118,11 +118,14 @@ def test_rules_give_results_where_main_looks_and_have_tests() -> None:
         rules__a__b__rule_test=f"package rules.a.b_test\n\n{test}",
         rules__a__c__rule="package rules.a.c\n\nfindings := {}",
         rules__a__c__rule_test="package rules.a.c_test\n\nhelper if true",
+        rules__a__d__e__rule="package rules.a.d.e\n\nfindings := {}",
+        rules__a__d__e__rule_test=f"package rules.a.d.e_test\n\n{test}",
     )
     assert [(one.file, one.rule) for one in check_rules(bad)] == [
         ("rules/a/rule.rego", "rule-place"),
         ("rules/a/b/rule.rego", "rule-place"),
         ("rules/a/c/rule.rego", "rule-test"),
+        ("rules/a/d/e/rule.rego", "rule-place"),
     ]
 
 
