@@ -24,17 +24,17 @@ class Place:
         return cls(sender.environment, sender.region, found or frozenset(), found is not None)
 
     def is_under(self, applies_to: Row, protects: bool) -> bool:
-        """Whether each condition that is given holds. A region that nobody listed is under every
-        law that protects."""
-        environments = applies_to.get("environments")
+        """Whether each condition that is given holds. A region that nobody listed may be in any
+        jurisdiction, so it is in each of what protects and in none of the rest."""
+        environments, regions = applies_to.get("environments"), applies_to.get("regions")
+        laws = applies_to.get("jurisdictions")
         if environments is not None and self.environment not in environments:
+            return False
+        if regions is not None and self.region not in regions:
             return False
         if not self.is_listed:
             return protects
-        regions, laws = applies_to.get("regions"), applies_to.get("jurisdictions")
-        return (regions is None or self.region in regions) and (
-            laws is None or not self.jurisdictions.isdisjoint(laws)
-        )
+        return laws is None or not self.jurisdictions.isdisjoint(laws)
 
 
 def family_findings(tables: Tables, sender: Sender, process: Process) -> Iterator[Finding]:

@@ -37,18 +37,23 @@ def pairs_covering(pairs: Pairs) -> Pairs:
     seen: set[Any] = set()
 
     def is_new(_: dict[str, Any], verdict: dict[str, Any]) -> bool:
-        kind = (
-            verdict["decision"],
-            verdict["action"],
-            verdict["ttl_seconds"],
-            tuple(sorted({(one["rule"], one["level"]) for one in verdict["reasons"]})),
-            tuple((*sorted(duty), duty["type"]) for duty in verdict["obligations"]),
-        )
-        is_first = kind not in seen
-        seen.add(kind)
+        is_first = _kind(verdict) not in seen
+        seen.add(_kind(verdict))
         return is_first
 
-    return _filtered(pairs, is_new)
+    # Questions that hold many kinds first: the fewer questions, the sooner they are answered.
+    richest = sorted(pairs, key=lambda pair: -len({_kind(verdict) for verdict in pair[1]}))
+    return _filtered(richest, is_new)
+
+
+def _kind(verdict: dict[str, Any]) -> Any:
+    return (
+        verdict["decision"],
+        verdict["action"],
+        verdict["ttl_seconds"],
+        tuple(sorted({(one["rule"], one["level"]) for one in verdict["reasons"]})),
+        tuple((*sorted(duty), duty["type"]) for duty in verdict["obligations"]),
+    )
 
 
 def _filtered(

@@ -8,6 +8,7 @@ Exit status: 0 at least 95 % killed and every survivor listed with its reason in
 """
 
 import argparse
+import contextlib
 import os
 import sys
 from collections.abc import Callable
@@ -46,7 +47,12 @@ def main(arguments: list[str] | None = None) -> int:
             budget_seconds=options.budget_seconds,
             workers=options.workers,
         )
-        judgements = list(judge_mutants(plan, mutants, _shower(console, options.sample)))
+        judgements = []
+        with contextlib.suppress(KeyboardInterrupt):  # what was found so far is worth saying
+            for judgement in judge_mutants(plan, mutants, _shower(console, options.sample)):
+                judgements.append(judgement)
+                if judgement.state == "survived" and judgement.mutant.identity not in reasons:
+                    console.print(f"survived: {judgement.mutant}", markup=False)
     except (OSError, ValueError, UnsoundError) as error:
         Console(stderr=True).print(f"mutants: {error}", markup=False)
         return 2
