@@ -19,6 +19,7 @@ from gateway.api.application import create_application
 from gateway.api.authzen import authzen_router
 from gateway.api.bodies import BodyLimits
 from gateway.api.bundles import bundles_router
+from gateway.api.changes import changes_router
 from gateway.api.decisions import decision_handler, decisions_router, ledger_handler
 from gateway.api.denials import DenialRecorder
 from gateway.api.events import events_router
@@ -138,6 +139,7 @@ def _application(
         "authzen": authzen_router(service, limits, denials),
         "evidence": evidence_router(opened.log, policy),
         "events": events_router(lifecycle.feed, trust.identify),
+        "changes": changes_router(lifecycle.queue),
         "bundles": bundles_router(lifecycle.archives, name, trust.identify),
         "status": status_router(reports),
         "health": health_router(_checks(clock, trust, opened, policy), metrics),

@@ -10,7 +10,9 @@ import typer
 
 from gateway.audit_cli import audit_app
 from gateway.audit_replay_cli import replay
+from gateway.change_cli import change_app
 from gateway.errors import GatewayError
+from gateway.exception_cli import exception_app
 from gateway.keys_cli import keys_app
 from gateway.policy_cli import policy_app
 
@@ -22,6 +24,8 @@ app = typer.Typer(
 config_app = typer.Typer(no_args_is_help=True, help="The gateway's own configuration.")
 app.add_typer(keys_app, name="keys", help="Certificates and keys of a trust domain.")
 app.add_typer(policy_app, name="policy", help="Write, check and put in force policies.")
+app.add_typer(change_app, name="change", help="What waits for people: list, show, approve, reject.")
+app.add_typer(exception_app, name="exception", help="Break-glass from soft rules.")
 app.add_typer(config_app, name="config")
 audit_app.command()(replay)
 app.add_typer(audit_app, name="audit", help="Verify and read the log, alone.")

@@ -23,12 +23,16 @@ from gateway.policy_check_cli import check
 from gateway.policy_explain_cli import explain
 from gateway.policy_impact_cli import impact
 from gateway.policy_register_cli import controls, register
+from gateway.policy_stage_cli import protect, rollback, stage
 from gateway.policy_test_cli import test
 from gateway.transparency.notes import Signer, sign_note
 from gateway.wire.documents import load_yaml
 
 policy_app = typer.Typer(no_args_is_help=True, help="Write, check and put in force policies.")
-for command in (check, test, explain, impact, controls, register, build):
+_COMMANDS = (
+    check, test, explain, impact, controls, register, build, stage, protect, rollback
+)  # fmt: skip
+for command in _COMMANDS:
     policy_app.command()(command)
 
 

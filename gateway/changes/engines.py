@@ -59,6 +59,13 @@ class Engines:
         task = self._live.get(self._key(bundle_hash, is_candidate=True))
         return bool(task and task.done() and not task.cancelled() and task.exception() is None)
 
+    def bundle(self, bundle_hash: str) -> Bundle | None:
+        """The bundle where an engine answers by it."""
+        for key, task in self._live.items():
+            if key.bundle == bundle_hash and task.done() and not task.cancelled():
+                return task.result().bundle if task.exception() is None else None
+        return None
+
     async def ready(self, bundle_hash: str, *, is_candidate: bool) -> LiveBundle:
         """The live bundle, made now unless it is; raises BundleError, EngineError, StorageError.
         A failure is forgotten, so that the next call tries again."""
