@@ -1,0 +1,90 @@
+"""Composition of the steward: its ports over the running lifecycle, database and OPA."""
+
+from dataclasses import dataclass
+from functools import partial
+
+from gateway.audit.port import Log
+from gateway.bundles.folder import Bundle
+from gateway.bundles.keys import BundleKey
+from gateway.bundles.signed import open_bundle
+from gateway.changes.assessor import Recorded, RecordedAssessor
+from gateway.changes.plan import RolloutPlan
+from gateway.changes.rollout import RolloutActs, Serving
+from gateway.changes.steward import Examiners, Steward
+from gateway.changes.trial import BundleTrial
+from gateway.changes.validation import OpaValidation
+from gateway.clock import Clock
+from gateway.configuration import GatewayConfig, RolloutConfig
+from gateway.engine.opa import EngineLimits
+from gateway.engine.port import Engine
+from gateway.engine.supervisor import SupervisedOpa, SupervisionLimits
+from gateway.lifecycle import Lifecycle
+from gateway.recorded.port import ClassVault, RecordedEntries
+
+_DEADLINE_SECONDS = 30.0  # nobody waits for a lease while an impact is worked out
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """What was recorded: `SqlRecordedEntries(database, origin)` and `SqlLog.vault`."""
+
+    entries: RecordedEntries
+    vault: ClassVault
+
+
+def make_steward(
+    config: GatewayConfig,
+    lifecycle: Lifecycle,
+    log: Log,
+    traffic: Traffic,
+    clock: Clock,
+    actor: str,
+) -> Steward:
+    """The steward of this process; call `run()` as a task, `aclose()` at the end. Raises
+    ConfigError for a rollout of too many steps."""
+    store, journal, follower = lifecycle.store, lifecycle.journal, lifecycle.follower
+    opa = config.engine.opa
+    rollout = RolloutActs(
+        journal,
+        log,
+        store,
+        clock,
+        actor,
+        rollout_plan(config.rollout),
+        Serving(follower, lifecycle.engines.is_ready),
+        OpaValidation(lifecycle.engines, opa),
+    )
+    recorded = Recorded(traffic.entries, traffic.vault, store)
+    assessor = RecordedAssessor(
+        recorded,
+        journal,
+        lifecycle.engines,
+        follower,
+        partial(_open, keys=lifecycle.keys),
+        partial(_supervise, config=config),
+        clock,
+    )
+    examiners = Examiners(BundleTrial(store, lifecycle.keys, opa), assessor)
+    return Steward(journal, log, store, clock, actor, rollout, examiners)
+
+
+def rollout_plan(config: RolloutConfig) -> RolloutPlan:
+    """The plan that the configuration gives."""
+    return RolloutPlan(
+        environments=config.environments,
+        regions=config.regions,
+        share_permille=config.share_permille,
+        dwell_seconds=config.dwell_seconds,
+        min_evaluated=config.min_evaluated,
+    )
+
+
+def _open(archive: bytes, keys: tuple[BundleKey, ...]) -> Bundle:
+    return open_bundle(archive, keys).bundle
+
+
+async def _supervise(bundle: Bundle, config: GatewayConfig) -> Engine:
+    limits = SupervisionLimits(engine=EngineLimits(deadline_seconds=_DEADLINE_SECONDS))
+    opa = SupervisedOpa(bundle, config.engine.opa, limits)
+    await opa.start()
+    return opa
