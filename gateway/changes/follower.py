@@ -45,6 +45,7 @@ class Follower:
         self._looking = asyncio.Lock()
         self._wake = appended or asyncio.Event()
         self._warming: asyncio.Task[None] | None = None
+        self._looked_at = -1
 
     def __call__(self) -> ActivePolicy:
         if self._policy is None:
@@ -81,8 +82,10 @@ class Follower:
         async with self._looking:
             try:
                 heads = await self._log.heads()
-                if heads.journal != self._journal.state.journal or self.problem is not None:
+                # This process appends too, and has then read its journal before it looks here.
+                if heads.journal != self._looked_at or self.problem is not None:
                     await self._catch_up()
+                self._warm_up(self._journal.state)  # again, where an engine would not start
                 await self._engines.retire(_used(self._journal.state))
             except GatewayError as error:
                 if self._policy is not None and self._policy.hold is not None:
@@ -94,7 +97,7 @@ class Follower:
         if state.activation != policy.ref.activation or policy.hold is not None:
             self._hold(state.activation, "what is in force is being made ready")
             await self._swap(await self._assembly.assemble(state, policy))
-        self._warm_up(state)
+        self._looked_at = state.journal
 
     def _hold(self, activation: int, why: str) -> None:
         """Keep everything under the new number: collectors that hear it void their leases."""
