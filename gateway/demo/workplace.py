@@ -1,4 +1,4 @@
-"""The demo's folder: keys, both configurations, the signed floor."""
+"""The demo's folder: keys, people, configurations, the signed floor and bundle."""
 
 import shutil
 import socket
@@ -14,7 +14,7 @@ from gateway.bundles.keys import keyid_of, read_private_key
 from gateway.clock import Clock
 from gateway.decisions.floor import floor_text, parse_rows
 from gateway.errors import ConfigError
-from gateway.identity.authority import create_domain, subject_files
+from gateway.identity.authority import create_domain, issue, subject_files
 from gateway.transparency.notes import Signer, sign_note
 
 TRUST_DOMAIN = "demo.example"
@@ -23,7 +23,9 @@ ORIGIN = f"{TRUST_DOMAIN}/log/{REGION}"
 MARKER = ".made-by-gateway-demo"
 COLLECTOR = f"spiffe://{TRUST_DOMAIN}/collector/production/{REGION}/collector-1"
 OPERATOR = f"spiffe://{TRUST_DOMAIN}/operator"
+PEOPLE = {"alice": "author", "bob": "approver"}
 
+_PERSON_DAYS = 90
 _FLOOR_ROWS = [
     {
         "id": "demo-ledger",
@@ -118,6 +120,7 @@ def make_workplace(folder: Path, clock: Clock) -> Workplace:
     _sign_floor(workplace)
     build_policies(workplace, source_root() / "policies")
     _write_configurations(workplace)
+    _add_people(workplace, clock)
     return workplace
 
 
@@ -179,6 +182,8 @@ engine:
   opa: "{find_opa()}"
 key_service:
   age_identity: keys/age.txt
+# An approved bundle reaches a fifth of the collectors, then all; in seconds, for the demo.
+rollout: {{share_permille: 200, dwell_seconds: 3, min_evaluated: 0}}
 """,
         encoding="utf-8",
     )
@@ -200,6 +205,26 @@ profile: balanced
 {_CLASSIFICATION}""",
         encoding="utf-8",
     )
+
+
+def _add_people(workplace: Workplace, clock: Clock) -> None:
+    """An author and an approver, each with the file that says who they are to the gateway."""
+    folder = workplace.folder / "people"
+    folder.mkdir(mode=0o700)
+    for name, role in PEOPLE.items():
+        uri = f"spiffe://{TRUST_DOMAIN}/{role}/{name}"
+        issue(workplace.folder / "keys", uri, _PERSON_DAYS, clock)
+        certificate, key = (path.relative_to(workplace.folder) for path in workplace.subject(uri))
+        (folder / f"{name}.yaml").write_text(
+            f"""\
+# {name.capitalize()}, an {role}, to this gateway: `gateway change list --person FILE`
+gateway: {workplace.url}
+certificate: ../{certificate}
+key: ../{key}
+ca: ../keys/ca.pem
+""",
+            encoding="utf-8",
+        )
 
 
 def _free_port() -> int:
