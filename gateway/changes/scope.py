@@ -1,7 +1,7 @@
 """What people name when they protect something or ask for an exception, parsed once."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,8 +16,6 @@ MAX_RULES = 20
 MAX_EXCEPTION_HOURS = 30 * 24
 MAX_REASON_CHARACTERS = 500
 DEFAULT_CONTROL = "PROTECTION/manual"
-
-LevelOf = Callable[[str], str]
 
 _PLACE = "pattern"
 _WORD = re.compile(r"[A-Za-z0-9._/ ()§:-]{1,200}")
@@ -119,11 +117,11 @@ def parse_exception(
     )
 
 
-def verify_soft(rules: Sequence[str], level_of: LevelOf) -> None:
-    """Raises ChangeRefusedError where a rule is hard, or is not known in the bundle in force:
-    an exception that is from nothing would only look like one."""
+def verify_soft(rules: Sequence[str], levels: Mapping[str, str]) -> None:
+    """Raises ChangeRefusedError where a rule is hard, or is not one of the bundle in force: an
+    exception from nothing would only look like one. `levels` are by rule and control."""
     for rule in rules:
-        level = level_of(rule)
+        level = levels.get(rule)
         if level == "hard":
             raise ChangeRefusedError(
                 f"{rule} is hard: there is no exception from it; change the policy instead"

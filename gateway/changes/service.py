@@ -3,22 +3,24 @@ what a command says twice, because its answer was lost, happens once."""
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from gateway import canonical
 from gateway.audit.port import BundleStore, Draft, Log
+from gateway.bundles.folder import Bundle
 from gateway.bundles.signed import SignedBundle
 from gateway.changes import approvals, candidates, requests, scope, views
 from gateway.changes.approvals import Approving
 from gateway.changes.candidates import Candidate
 from gateway.changes.journal import Decide, Journal, JournalDraft
 from gateway.changes.people import Person, Reasons, change_fields, parse_approval, parse_reasons
-from gateway.changes.scope import ExceptionWish, LevelOf, ProtectionWish
+from gateway.changes.rule_levels import rule_levels
+from gateway.changes.scope import ExceptionWish, ProtectionWish
 from gateway.changes.state import Change, Governance, Kind
 from gateway.changes.views import View
 from gateway.clock import Clock, format_time
-from gateway.errors import BundleError, ChangeRefusedError, GatewayError
+from gateway.errors import BundleError, ChangeRefusedError, ConflictError, GatewayError
 
 _HOUR_US = 3_600_000_000
 _MAX_REFUSAL_CHARACTERS = 1_000
@@ -40,20 +42,16 @@ class ChangeService:
     """The commands. Each raises InputError for what cannot be read, ChangeRefusedError for what may
     not be, ConflictError where others were first, LogUnavailableError."""
 
-    def __init__(
-        self, records: Records, open_bundle: OpenBundle, level_of: LevelOf, clock: Clock
-    ) -> None:
-        """`open_bundle(archive)` raises BundleError unless a configured key signed it. `level_of`
-        gives the level of a rule or control of the bundle in force: hard, soft, advisory, or empty
-        for one that it does not have."""
+    def __init__(self, records: Records, open_bundle: OpenBundle, clock: Clock) -> None:
+        """`open_bundle(archive)` raises BundleError unless a configured key signed it."""
         self._journal = records.journal
         self._log = records.log
         self._store = records.store
         self._actor = records.actor
         self._open_bundle = open_bundle
-        self._level_of = level_of
         self._clock = clock
         self._opening = asyncio.Lock()  # each costs tenths of a second of a processor
+        self._levels: tuple[str, Mapping[str, str]] = ("", {})
 
     async def stage_bundle(self, person: Person, archive: bytes, justification: str) -> View:
         """A bundle for the queue. One that is refused leaves an entry with the reason, and what is
@@ -79,11 +77,14 @@ class ChangeService:
     ) -> View:
         """A second person's approval; an exception is granted by it."""
         reasons = parse_approval(justification, approval_id)
+        named = approvals.change_named(await self._journal.refresh(), change_id)
+        if named.kind is Kind.EXCEPTION:
+            await self._read_levels()
 
         def decide(state: Governance) -> list[JournalDraft]:
             change = approvals.change_named(state, change_id)
             if change.kind is Kind.EXCEPTION and change.approval is None:
-                scope.verify_soft(change.subject["rules"], self._level_of)
+                scope.verify_soft(change.subject["rules"], self._levels_of(state))
             return approvals.approval_drafts(state, person, change, said, reasons)
 
         state = await self._append(decide)
@@ -113,12 +114,15 @@ class ChangeService:
 
     async def request_exception(self, person: Person, wish: ExceptionWish) -> View:
         """An exception from soft rules, for somebody else to approve."""
-        scope.verify_soft(wish.rules, self._level_of)
         reasons = parse_reasons(wish.reason)
         expires = format_time(self._clock.now_us() + wish.hours * _HOUR_US)
-        state = await self._append(
-            lambda state: requests.exception_drafts(state, person, wish, expires, reasons)
-        )
+        await self._read_levels()
+
+        def decide(state: Governance) -> list[JournalDraft]:
+            scope.verify_soft(wish.rules, self._levels_of(state))
+            return requests.exception_drafts(state, person, wish, expires, reasons)
+
+        state = await self._append(decide)
         change = requests.standing_request(state, wish)
         if change is None:
             raise ChangeRefusedError("the exception was rejected meanwhile")
@@ -141,7 +145,7 @@ class ChangeService:
         if rollout is not None:
             return await self._halt(person, to, reasons)
         target = candidates.target_of(self._journal.state, to)
-        await self._verify_kept(target.bundle)
+        await self._open_kept(target.bundle)
         state = await self._append(
             lambda state: candidates.rollback_drafts(state, person, target, reasons)
         )
@@ -190,9 +194,24 @@ class ChangeService:
         candidates.verify_usable(signed.bundle)
         return signed
 
-    async def _verify_kept(self, bundle_hash: str) -> None:
-        """Raises ChangeRefusedError unless the bundle could be served today: its key may have been
-        taken out of the configuration since it was in force."""
+    async def _read_levels(self) -> None:
+        """Learn how binding the rules of the bundle in force are."""
+        active = (await self._journal.refresh()).active
+        if active is None:
+            raise ChangeRefusedError("nothing is in force yet")
+        if self._levels[0] != active.bundle:
+            bundle = await self._open_kept(active.bundle)
+            self._levels = active.bundle, rule_levels(bundle)
+
+    def _levels_of(self, state: Governance) -> Mapping[str, str]:
+        bundle, levels = self._levels
+        if state.active is None or state.active.bundle != bundle:
+            raise ConflictError("another bundle came into force just now; repeat the command")
+        return levels
+
+    async def _open_kept(self, bundle_hash: str) -> Bundle:
+        """A bundle out of the store. Raises ChangeRefusedError unless it could be served today: its
+        key may have been taken out of the configuration since it was in force."""
         archive = await asyncio.to_thread(self._store.get, bundle_hash)
         if archive is None:
             raise ChangeRefusedError(
@@ -207,6 +226,7 @@ class ChangeService:
             raise ChangeRefusedError(
                 f"what is stored as bundle {bundle_hash[:16]} is another; restore a backup"
             )
+        return signed.bundle
 
     async def _append(self, decide: Decide) -> Governance:
         return await self._journal.append(self._actor, decide)
