@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -40,7 +40,6 @@ from gateway.engine.remote import RemoteLimits, RemoteOpa, parse_server
 from gateway.engine.supervisor import SupervisedOpa, SupervisionLimits
 from gateway.errors import ConfigError, EngineError
 from gateway.identity.tls import client_context
-from gateway.levels import read_levels
 from gateway.transparency.notes import Verifier
 from gateway.wire.verdicts import PolicyRef
 
@@ -102,29 +101,9 @@ async def run_lifecycle(
         await follower.start()
         watch = asyncio.create_task(follower.follow(), name="policy-follower")
         stack.callback(watch.cancel)
-        levels = _Levels(engines, journal, config)
         records = Records(journal, log, store, actor)
-        queue = ChangeService(records, partial(open_bundle, keys=keys), levels, clock)
+        queue = ChangeService(records, partial(open_bundle, keys=keys), clock)
         yield Lifecycle(journal, queue, follower, engines, store, tuple(keys), feed, archives)
-
-
-class _Levels:
-    """The levels of the bundle in force, read once for each."""
-
-    def __init__(self, engines: Engines, journal: Journal, config: GatewayConfig) -> None:
-        self._engines = engines
-        self._journal = journal
-        self._opa = config.engine.opa
-        self._known: tuple[str, Mapping[str, str]] = ("", {})
-
-    def __call__(self, rule: str) -> str:
-        active = self._journal.state.active
-        bundle = self._engines.bundle(active.bundle) if active is not None else None
-        if bundle is None:
-            return ""
-        if self._known[0] != bundle.hash:
-            self._known = (bundle.hash, read_levels(bundle, self._opa))
-        return self._known[1].get(rule, "")
 
 
 async def _require_active(
