@@ -35,7 +35,7 @@ def read_data(files: Mapping[str, bytes]) -> dict[str, Any]:
             value = _parse(path, content)
             for name in reversed(folders):
                 value = {name: value}
-            _merge(tree, value, path)
+            merge_document(tree, value, path)
         elif folders[:1] == [_DATA_FOLDER] and path.endswith(_DATA_ENDINGS):
             raise BundleError(
                 f"{path}: OPA would leave this file out; it reads only files named data.yaml or "
@@ -99,11 +99,12 @@ def _parse(path: str, content: bytes) -> dict[str, Any]:
     return value
 
 
-def _merge(tree: dict[str, Any], value: dict[str, Any], path: str) -> None:
+def merge_document(tree: dict[str, Any], value: dict[str, Any], path: str) -> None:
+    """Add the value of a data file to the tree; raises BundleError where another file says it."""
     for name, item in value.items():
         present = tree.get(name)
         if isinstance(present, dict) and isinstance(item, dict):
-            _merge(present, item, path)
+            merge_document(present, item, path)
         elif name in tree:
             raise BundleError(f"{path}: another data file gives {name[:60]!r} at the same place")
         else:

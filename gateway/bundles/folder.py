@@ -14,7 +14,7 @@ from gateway.bundles.declaration import read_declaration
 from gateway.bundles.documents import is_data_document, read_data
 from gateway.bundles.files import read_files
 from gateway.bundles.limits import DEFAULT_LIMITS, BundleLimits
-from gateway.bundles.sealed import verify_sealed
+from gateway.bundles.sealed import SealedData, verify_sealed
 from gateway.errors import BundleError
 from gateway.wire.classes import ClassDeclaration
 
@@ -29,7 +29,8 @@ class Bundle:
     `hash` is over all of them, tests included, so that a folder and the archive built of it agree.
     `archive` is the deterministic tar.gz that OPA loads: policies, data and the manifest with
     `revision` filled in, no tests. `data` is the tree below Rego's `data`; `never_filter` are the
-    floor rows it adds."""
+    floor rows it adds. `sealed` is its sealed data once that was opened
+    (`gateway.bundles.sealed_data.unseal`)."""
 
     files: Mapping[str, bytes]
     version: int
@@ -40,6 +41,7 @@ class Bundle:
     never_filter: tuple[Mapping[str, Any], ...]
     data: Mapping[str, Any]
     archive: bytes
+    sealed: SealedData | None = None
 
 
 def read_bundle(path: Path, limits: BundleLimits = DEFAULT_LIMITS) -> Bundle:

@@ -10,6 +10,7 @@ opens, and whether its MAC holds, is known only to who has the key. Messages nev
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.bundles.manifest import Manifest
@@ -27,6 +28,25 @@ _ENVELOPE = re.compile(
 )
 _CLEAR_COMMENT = re.compile(r"#(?!ENC\[AES256_GCM,)")
 _MEND = "seal it with `sops encrypt` before it is committed or built"
+
+
+@dataclass(frozen=True, slots=True)
+class SealedRow:
+    """A floor row of sealed data, in clear: its place, and the salt (32 bytes) of its file."""
+
+    place: str
+    row: Mapping[str, Any] = field(repr=False)
+    salt: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SealedData:
+    """Sealed data, opened: `archive` is the tar.gz that OPA fetches, with the root `sealed`; `rows`
+    are the floor rows of its lists `never_filter`. Both are in clear: never written or shown."""
+
+    revision: str
+    archive: bytes = field(repr=False)
+    rows: tuple[SealedRow, ...] = field(repr=False)
 
 
 def verify_sealed(files: Mapping[str, bytes], manifest: Manifest) -> None:

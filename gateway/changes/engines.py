@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from gateway.audit.port import BundleStore
 from gateway.bundles.folder import Bundle
-from gateway.decisions.floor import FloorRow, parse_rows
+from gateway.bundles.sealed_data import verify_unsealed
+from gateway.decisions.floor import FloorRow, parse_rows, parse_sealed_rows
 from gateway.decisions.windows import Schedule, parse_windows
 from gateway.engine.port import Engine
 from gateway.errors import BundleError, GatewayError
@@ -38,7 +39,8 @@ class Makers:
 
 
 class Engines:
-    """Live bundles. `read(archive)` opens a stored archive and checks its signature."""
+    """Live bundles. `read(archive)` opens a stored archive, checks its signature, and opens the
+    sealed data in it."""
 
     def __init__(
         self,
@@ -116,7 +118,10 @@ class Engines:
                 f"what is stored as bundle {bundle_hash[:16]} is {bundle.hash[:16]}; "
                 "restore a backup"
             )
+        verify_unsealed(bundle)
         rows = parse_rows(bundle.never_filter, "never_filter rows of the bundle")
+        if bundle.sealed is not None:
+            rows += parse_sealed_rows(bundle.sealed.rows)
         schedule = parse_windows(bundle.windows)
         make = self._makers.candidate if key.is_candidate else self._makers.active
         return LiveBundle(bundle, await make(bundle), rows, schedule)

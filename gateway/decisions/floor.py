@@ -2,11 +2,12 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from gateway import canonical
+from gateway.bundles.sealed import SealedRow
 from gateway.decisions.floor_minimum import MINIMUM_ROWS
 from gateway.errors import BundleError, ConfigError, GatewayError
 from gateway.transparency.notes import Verifier, open_note
@@ -22,6 +23,7 @@ from gateway.wire.patterns import Pattern, PatternSet, parse_pattern
 from gateway.wire.verdicts import Reason
 
 HASH_DOMAIN = b"compliance-gateway/floor/v1\n"
+SEALED_ROW_DOMAIN = b"compliance-gateway/sealed-row/v1\n"
 MAX_WORD_CHARACTERS = 256  # an id or a control; with a reason it must fit into a log entry
 MAX_REASON_CHARACTERS = 1024
 COMM_BYTES = 15  # TASK_COMM_LEN - 1: the kernel cuts a command's name here
@@ -29,18 +31,35 @@ COMM_BYTES = 15  # TASK_COMM_LEN - 1: the kernel cuts a command's name here
 
 @dataclass(frozen=True, slots=True)
 class FloorRow:
-    """One protected pattern."""
+    """One protected pattern. `salt` is that of the sealed data which the row is of, empty for an
+    open row; of a sealed row only the id is shown or recorded."""
 
     id: str
     kind: str
-    text: str
-    control: str
-    reason: str
-    pattern: Pattern
+    text: str = field(repr=False)
+    control: str = field(repr=False)
+    reason: str = field(repr=False)
+    pattern: Pattern = field(repr=False)
+    salt: bytes = field(default=b"", repr=False)
 
     def record(self) -> canonical.Value:
-        """The row as it is hashed and signed."""
-        return {"control": self.control, "id": self.id, self.kind: self.text, "reason": self.reason}
+        """The row as it is hashed and signed; of a sealed one its commitment."""
+        clear: canonical.Value = {
+            "control": self.control,
+            "id": self.id,
+            self.kind: self.text,
+            "reason": self.reason,
+        }
+        if not self.salt:
+            return clear
+        committed = SEALED_ROW_DOMAIN + self.salt + canonical.encode(clear)
+        return {"id": self.id, "sealed": hashlib.sha256(committed).hexdigest()}
+
+    def finding(self, prefix: str = "") -> Reason:
+        """Why a process that the row matches is kept."""
+        if self.salt:
+            return _reason("", self.id, "a sealed row of the floor protects this process")
+        return _reason(self.control, self.id, prefix + self.reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +101,11 @@ class Floor:
             return _reason("FLOOR/identity", "minimum", "the process's purpose is not known")
         for name in names:
             if matching := self._patterns.matches_any_case(name):
-                row = self._rows[min(matching)]
-                return _reason(row.control, row.id, row.reason)
+                return self._rows[min(matching)].finding()
         if source == "truncated" or _is_cut(attributes, names):
             for cut in _cut_names(attributes, names):
                 if matching := self._patterns.matches_continuation(cut):
-                    row = self._rows[min(matching)]
-                    return _reason(row.control, row.id, f"the name is cut and may be: {row.reason}")
+                    return self._rows[min(matching)].finding("the name is cut and may be: ")
         return None
 
 
@@ -132,6 +149,16 @@ def parse_rows(rows: Iterable[Any], place: str) -> tuple[FloorRow, ...]:
             )
         )
     return tuple(sorted(parsed, key=lambda row: row.id))
+
+
+def parse_sealed_rows(rows: Iterable[SealedRow]) -> tuple[FloorRow, ...]:
+    """Parse the floor rows of opened sealed data; raises BundleError naming the place. Their ids
+    are shown, and nothing else of them."""
+    return tuple(
+        replace(parsed, salt=sealed.salt)
+        for sealed in rows
+        for parsed in parse_rows([sealed.row], sealed.place)
+    )
 
 
 def read_floor(path: Path, trust_domain: str, verifiers: Sequence[Verifier]) -> FloorFile:

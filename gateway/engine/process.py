@@ -1,7 +1,8 @@
 """One OPA server process: started in a private folder on loopback, bounded, and ended with us.
 
 OPA loads two bundles: the policies, and `system.authz`, which admits only the one question and the
-health probe, and only with this process's token. The token itself is never on disk.
+health probe, and only with this process's token. The token itself is never on disk. Sealed data is
+a third one, which OPA fetches from us (`gateway.engine.handout`) before it listens.
 """
 
 import asyncio
@@ -22,11 +23,14 @@ from pathlib import Path
 from typing import Any
 
 from gateway.engine.client import OpaAddress
+from gateway.engine.handout import TOKEN_VARIABLE, Handout
 from gateway.errors import EngineError
 
 POLICIES_NAME = "policies.tar.gz"
 AUTHZ_NAME = "authz"
 AUTHZ_REVISION = "authz-1"
+_CONFIGURATION_NAME = "config.yaml"
+_READY_SECONDS = 60  # the supervisor's own limit is shorter
 _AUTHZ_MANIFEST = b'{"revision":"authz-1","roots":["system/authz"]}'
 _AUTHZ_REGO = """package system.authz
 
@@ -126,21 +130,23 @@ class OpaProcess:
             del self._tail[:-_TAIL_BYTES]
 
 
-async def start_process(opa: Path, archive: bytes, limits: ProcessLimits) -> OpaProcess:
-    """Start an OPA on a free port; it is not yet healthy. Raises EngineError if it cannot run."""
+async def start_process(
+    opa: Path, archive: bytes, limits: ProcessLimits, sealed: Handout | None = None
+) -> OpaProcess:
+    """Start an OPA on a free port; it is not yet healthy. With `sealed`, which must be open, it
+    listens only once it has fetched that. Raises EngineError if it cannot run."""
     token = secrets.token_urlsafe(32)
     folder = Path(tempfile.mkdtemp(prefix="opa-"))  # mode 0700
     try:
         (folder / POLICIES_NAME).write_bytes(archive)
         _write_authz(folder / AUTHZ_NAME, token)
+        if sealed is not None:
+            (folder / _CONFIGURATION_NAME).write_text(sealed.configuration())
         address = OpaAddress(_LOOPBACK, _free_port(), token)
         process = await asyncio.create_subprocess_exec(
-            *_command(opa, address),
+            *_command(opa, address, sealed is not None),
             cwd=folder,
-            env={
-                "GOGC": str(limits.gogc_percent),
-                "GOMEMLIMIT": str(limits.soft_memory_bytes),
-            },
+            env=_environment(limits, sealed),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
@@ -156,7 +162,19 @@ async def start_process(opa: Path, archive: bytes, limits: ProcessLimits) -> Opa
     return OpaProcess(process, folder, address)
 
 
-def _command(opa: Path, address: OpaAddress) -> list[str]:
+def _environment(limits: ProcessLimits, sealed: Handout | None) -> dict[str, str]:
+    environment = {
+        "GOGC": str(limits.gogc_percent),
+        "GOMEMLIMIT": str(limits.soft_memory_bytes),
+    }
+    return environment if sealed is None else {**environment, TOKEN_VARIABLE: sealed.token}
+
+
+def _command(opa: Path, address: OpaAddress, has_configuration: bool) -> list[str]:
+    configured = [
+        f"--config-file={_CONFIGURATION_NAME}",
+        f"--ready-timeout={_READY_SECONDS}",
+    ]
     return [
         str(opa.absolute()),
         "run",
@@ -166,6 +184,7 @@ def _command(opa: Path, address: OpaAddress) -> list[str]:
         "--authorization=basic",
         "--skip-version-check",  # asks a server on the network otherwise
         "--log-level=error",
+        *(configured if has_configuration else ()),
         "--bundle",
         POLICIES_NAME,
         AUTHZ_NAME,

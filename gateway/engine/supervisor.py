@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from gateway.engine.client import OpaAddress
+from gateway.engine.handout import SEALED_NAME, Handout, handed_out
 from gateway.engine.opa import EngineLimits, OpaEngine
 from gateway.engine.port import EngineFailure, EngineVersion, RuleVerdict
 from gateway.engine.process import (
@@ -47,15 +48,23 @@ DEFAULT_LIMITS = SupervisionLimits()
 
 
 class OpaSupervisor:
-    """One OPA process after another, for one archive of one revision.
+    """One OPA process after another, for one archive of one revision, and for the sealed data that
+    belongs to it: without the right revision of either, no answer counts.
 
     `restarts` counts the starts after the first; `last_error` says why OPA last went down."""
 
     def __init__(
-        self, archive: bytes, revision: str, opa: Path, limits: SupervisionLimits = DEFAULT_LIMITS
+        self,
+        bundle: "ServedBundle",
+        opa: Path,
+        limits: SupervisionLimits = DEFAULT_LIMITS,
+        sealed: "ServedBundle | None" = None,
     ) -> None:
-        self._archive = archive
-        self._expected = {POLICIES_NAME: revision, AUTHZ_NAME: AUTHZ_REVISION}
+        self._archive = bundle.archive
+        self._sealed = sealed
+        self._expected = {POLICIES_NAME: bundle.revision, AUTHZ_NAME: AUTHZ_REVISION}
+        if sealed is not None:
+            self._expected[SEALED_NAME] = sealed.revision
         self._opa = opa
         self._limits = limits
         self._process: OpaProcess | None = None
@@ -99,26 +108,33 @@ class OpaSupervisor:
 
     async def _bring_up(self) -> None:
         for _ in range(self._limits.port_attempts):
-            self._process = await start_process(self._opa, self._archive, self._limits.process)
-            try:
-                async with asyncio.timeout(self._limits.start_seconds):
-                    engine = await self._wait_healthy(self._process)
-                self._process.remove_files()
-                self._engine, self._timeouts = engine, 0
-                return
-            except TimeoutError:
-                reason = f"OPA was not healthy within {self._limits.start_seconds:g} s"
-                await self._tear_down()
-                raise EngineError(reason) from None
-            except EngineError:
-                clashed = self._process.met_taken_port
-                await self._tear_down()
-                if not clashed:
-                    raise
-            except BaseException:
-                await self._tear_down()
-                raise
+            async with handed_out(self._sealed.archive if self._sealed else None) as handout:
+                if await self._start_one(handout):
+                    return
         raise EngineError("no free port on loopback stayed free long enough to start OPA")
+
+    async def _start_one(self, handout: Handout | None) -> bool:
+        """Whether an OPA serves now; not if something else took its port."""
+        limits = self._limits
+        self._process = await start_process(self._opa, self._archive, limits.process, handout)
+        try:
+            async with asyncio.timeout(limits.start_seconds):
+                engine = await self._wait_healthy(self._process)
+            self._process.remove_files()
+            self._engine, self._timeouts = engine, 0
+        except TimeoutError:
+            await self._tear_down()
+            raise EngineError(f"OPA was not healthy within {limits.start_seconds:g} s") from None
+        except EngineError:
+            clashed = self._process.met_taken_port
+            await self._tear_down()
+            if not clashed:
+                raise
+            return False
+        except BaseException:
+            await self._tear_down()
+            raise
+        return True
 
     async def _wait_healthy(self, process: OpaProcess) -> OpaEngine:
         engine = OpaEngine(process.address, self._expected, self._limits.engine, self._note_outcome)
@@ -204,7 +220,8 @@ class OpaSupervisor:
 
 
 class ServedBundle(Protocol):
-    """What the engine needs of a bundle: the tar.gz that OPA loads, and its revision."""
+    """What the engine needs of a bundle: the tar.gz that OPA loads, and its revision. Sealed data,
+    opened, is one too."""
 
     @property
     def archive(self) -> bytes: ...
@@ -214,12 +231,17 @@ class ServedBundle(Protocol):
 
 
 class SupervisedOpa:
-    """The Engine port over a supervised OPA that serves one bundle. Close it after `start`."""
+    """The Engine port over a supervised OPA that serves one bundle, and its sealed data where it
+    has any (`Bundle.sealed`). Close it after `start`."""
 
     def __init__(
-        self, bundle: ServedBundle, opa: Path, limits: SupervisionLimits = DEFAULT_LIMITS
+        self,
+        bundle: ServedBundle,
+        opa: Path,
+        limits: SupervisionLimits = DEFAULT_LIMITS,
+        sealed: ServedBundle | None = None,
     ) -> None:
-        self._supervisor = OpaSupervisor(bundle.archive, bundle.revision, opa, limits)
+        self._supervisor = OpaSupervisor(bundle, opa, limits, sealed)
         self._version: EngineVersion | None = None
 
     @property

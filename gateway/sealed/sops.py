@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import re2
@@ -33,12 +33,24 @@ _VERSION = re.compile(r"\d+\.\d+\.\d+(?:-[A-Za-z0-9.]+)?", re.ASCII)
 _ONLY_SEALED = hashlib.sha256(b"sops").digest()
 
 
+_SALT_DOMAIN = b"compliance-gateway/sealed-salt/v1\n"
+
+
 class SopsError(ConfigError):
     """A SOPS file cannot be opened, or is not what was sealed."""
 
 
-def open_sops(content: bytes, place: str, keys: SopsKeyService) -> dict[str, Any]:
-    """The file's value in clear, without its `sops` section. `place` names the file in messages.
+@dataclass(frozen=True, slots=True)
+class SopsFile:
+    """A file in clear, without its `sops` section. `salt` (32 bytes) is known to whoever can open
+    it: a commitment to a value cannot be guessed at without."""
+
+    value: dict[str, Any] = field(repr=False)
+    salt: bytes = field(repr=False)
+
+
+def open_sops(content: bytes, place: str, keys: SopsKeyService) -> SopsFile:
+    """The file, opened and verified. `place` names it in messages.
 
     Raises SopsError for a file that is no SOPS file, cut, not sealed for `keys`, or changed: a
     value that stands in clear where the file's rule seals it, does not open, or was moved; a MAC
@@ -52,7 +64,7 @@ def open_sops(content: bytes, place: str, keys: SopsKeyService) -> dict[str, Any
     reader = _Reader(place, key, seal)
     opened = {name: reader.read(item, (name,), name) for name, item in value.items()}
     _verify_mac(section, place, key, reader.mac())
-    return opened
+    return SopsFile(opened, hashlib.sha256(_SALT_DOMAIN + key).digest())
 
 
 def _parse(content: bytes, place: str) -> dict[str, Any]:

@@ -35,7 +35,7 @@ VALUE: dict[str, Any] = {
 
 
 def opened(content: bytes, keys: AgeKeyService = KEYS) -> dict[str, Any]:
-    return open_sops(content, PLACE, keys)
+    return open_sops(content, PLACE, keys).value
 
 
 def changed(content: bytes, change: Callable[[Any], Any]) -> bytes:
