@@ -26,7 +26,7 @@ $(VENV)/dev.ok: requirements/dev.txt $(VENV)/runtime.ok
 .parts/bin/opa: deploy/parts.py
 	@$(PYTHON) deploy/parts.py opa
 
-.parts/bin/regal .parts/bin/age .parts/bin/age-keygen: deploy/parts.py
+.parts/bin/regal .parts/bin/age .parts/bin/age-keygen .parts/bin/sops: deploy/parts.py
 	@$(PYTHON) deploy/parts.py $(@F)
 
 demo: $(VENV)/runtime.ok .parts/bin/opa  ## the whole product on this machine's own processes
@@ -52,7 +52,7 @@ policies: $(VENV)/dev.ok .parts/bin/opa  ## OPA's own check, format and tests ov
 	@test -z "$$(.parts/bin/opa fmt --list policies)" || { .parts/bin/opa fmt --list policies; exit 1; }
 	@.parts/bin/opa test policies
 
-interop: $(VENV)/dev.ok .parts/bin/opa .parts/bin/regal .parts/bin/age .parts/bin/age-keygen policies  ## the real parts
+interop: $(VENV)/dev.ok .parts/bin/opa .parts/bin/regal .parts/bin/age .parts/bin/age-keygen .parts/bin/sops policies  ## the real parts
 	@$(BIN)/python -m pytest -s tests/interop
 
 bench: $(VENV)/dev.ok .parts/bin/opa  ## verdicts per second beside the real OPA, in one run

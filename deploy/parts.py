@@ -124,6 +124,16 @@ PARTS = (
         version_pattern=r"^v1\.3\.2$",
         version_variable="main.Version=v1.3.2",
     ),
+    Part(
+        name="sops",
+        version="3.13.3",
+        module="github.com/getsops/sops/v3",
+        checksum="h1:saYczbT88kD1saNChe1cAbFQe5mrRhTIfEw3TaEcmK0=",
+        package="./cmd/sops",
+        # Without the second word it asks a server on the network for the newest version.
+        version_args=("--version", "--disable-version-check"),
+        version_pattern=r"^sops 3\.13\.3$",
+    ),
 )
 
 

@@ -15,17 +15,13 @@ from typing import Any
 
 from gateway.bundles.manifest import Manifest
 from gateway.errors import BundleError, ConfigError
+from gateway.sealed.sops_values import is_envelope
 from gateway.wire.documents import load_yaml
 
 FOLDER = "sealed"
 NAME = "data.sops.yaml"
 _METADATA = "sops"
 _KEY_GROUPS = ("age", "aws_kms", "azure_kv", "gcp_kms", "hc_vault", "key_groups", "kms", "pgp")
-_BASE64 = r"[A-Za-z0-9+/]+={0,2}"
-_ENVELOPE = re.compile(
-    rf"ENC\[AES256_GCM,data:{_BASE64},iv:{_BASE64},tag:{_BASE64},"
-    r"type:(?:str|int|float|bool|bytes|comment)\]\Z"
-)
 _CLEAR_COMMENT = re.compile(r"#(?!ENC\[AES256_GCM,)")
 _MEND = "seal it with `sops encrypt` before it is committed or built"
 
@@ -80,7 +76,7 @@ def _verify_file(path: str, content: bytes) -> None:
     except ConfigError as error:
         raise BundleError(str(error)) from None
     metadata = value.get(_METADATA) if isinstance(value, dict) else None
-    if not isinstance(metadata, dict) or not _ENVELOPE.match(str(metadata.get("mac"))):
+    if not isinstance(metadata, dict) or not is_envelope(str(metadata.get("mac"))):
         raise BundleError(f"{path}: not sealed: it has no `sops` section with a MAC; {_MEND}")
     if not any(metadata.get(group) for group in _KEY_GROUPS):
         raise BundleError(f"{path}: its `sops` section names no key that could open it; {_MEND}")
@@ -99,5 +95,5 @@ def _verify_value(path: str, place: str, value: Any) -> None:
         for position, item in enumerate(value):
             _verify_value(path, f"{place}[{position}]", item)
     # SOPS leaves nulls and empty texts as they are.
-    elif value not in (None, "") and not (isinstance(value, str) and _ENVELOPE.match(value)):
+    elif value not in (None, "") and not (isinstance(value, str) and is_envelope(value)):
         raise BundleError(f"{path}: {place} stands in clear; {_MEND}")
