@@ -1,7 +1,8 @@
 """Stewards over one log in memory, each as in a gateway process of its own: what they are told by
 trials, impacts, engines and measurements is what a test says."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from gateway import canonical
@@ -37,13 +38,17 @@ KEPT = Settled("keep", 1000, "overridden", (PROTECTED,), (), 300)
 
 @dataclass
 class FakeTrial:
-    """Passes unless `refusal` says why not; raises `error` instead when there is one."""
+    """Passes unless `refusal` says why not; raises `error` instead when there is one. Waits for
+    `gate`."""
 
     refusal: str | None = None
     error: GatewayError | None = None
     tried: list[str] = field(default_factory=list)
+    gate: asyncio.Event | None = None
 
     async def __call__(self, change: Change) -> TrialOutcome:
+        if self.gate is not None:
+            await self.gate.wait()
         self.tried.append(change.id)
         if self.error is not None:
             raise self.error
@@ -57,11 +62,13 @@ class FakeAssessor:
     losses: tuple[str, ...] = ()
     error: GatewayError | None = None
     assessed: list[str] = field(default_factory=list)
+    done: Callable[[], None] = lambda: None
 
     async def assess(self, bundle_hash: str) -> AssessmentResult:
         self.assessed.append(bundle_hash)
         if self.error is not None:
             raise self.error
+        self.done()
         report = canonical.encode({"losses": [{"name": name} for name in self.losses]})
         return AssessmentResult(report, 10, 1000, 1, len(self.losses), self.losses)
 
