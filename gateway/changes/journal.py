@@ -33,13 +33,24 @@ class JournalDraft:
 Decide = Callable[[Governance], Sequence[JournalDraft]]
 
 
-class Journal:
-    """One process's view of one log's journal. `appended()` is told when this process added."""
+Tell = Callable[[Governance, Governance], None]
 
-    def __init__(self, log: Log, clock: Clock, appended: Callable[[], None] = lambda: None) -> None:
+
+class Journal:
+    """One process's view of one log's journal. `appended()` is told when this process added, and
+    `tell(before, after)` what has changed by then; neither may raise."""
+
+    def __init__(
+        self,
+        log: Log,
+        clock: Clock,
+        appended: Callable[[], None] = lambda: None,
+        tell: Tell = lambda before, after: None,
+    ) -> None:
         self._log = log
         self._clock = clock
         self._appended = appended
+        self._tell = tell
         self._state = Governance()
         self._reading = asyncio.Lock()
 
@@ -72,7 +83,9 @@ class Journal:
             except MovedError:
                 continue
             self._appended()
-            return await self.refresh()
+            after = await self.refresh()
+            self._tell(state, after)
+            return after
         raise ConflictError("others change the same thing at each try; look again and repeat it")
 
     def _verify_may_follow(

@@ -95,9 +95,9 @@ class Queue:
         self.log = MemoryLog(clock=self.clock)
         self.restart()
 
-    def restart(self) -> None:
+    def restart(self, journal: Journal | None = None) -> None:
         """Lose everything but log and store."""
-        self.journal = Journal(self.log, self.clock)
+        self.journal = journal or Journal(self.log, self.clock)
         records = Records(self.journal, self.log, self.store, ACTOR)
         self.service = ChangeService(records, opened, self.clock)
 
@@ -165,7 +165,7 @@ class Queue:
 
     async def bring_in_force(self, version: int = 2, **more: bytes) -> str:
         """A bundle all the way."""
-        id = await self.stage(version, **more)
+        id = await self.stage(version, ANN, **more)
         await self.test(id)
         await self.assess(id)
         await self.approve(id)
