@@ -75,15 +75,17 @@ class FakeAssessor:
 
 @dataclass
 class FakeValidation:
-    """Says `found` of every candidate."""
+    """Says `found` of every candidate; `meanwhile` happens while it is asked."""
 
     found: list[str] = field(default_factory=list)
     asked: list[Mapping[str, canonical.Value]] = field(default_factory=list)
+    meanwhile: Callable[[], None] = lambda: None
 
     async def failures(
         self, bundle_hash: str, measurements: Mapping[str, canonical.Value]
     ) -> list[str]:
         self.asked.append(measurements)
+        self.meanwhile()
         return list(self.found)
 
 
