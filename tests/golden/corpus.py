@@ -161,9 +161,12 @@ def _windows(tables: Tables) -> Iterator[Case]:
             yield Case(HOME, context, propose(PLAIN, action))
     both = propose(examples(trading["services"][0])[0], ("sample", 10))
     both["process"]["service.name"] = examples(trading["services"][-1])[0]
-    for context in contexts[:3]:
-        yield Case(HOME, context, both)
-        yield Case(HOME, context, {**both, "score": 1000})
+    # Soft protection beside advice, which neither weakens it nor is weakened.
+    advised = propose(examples(trading["services"][0])[0], ("sample", 10))
+    advised["process"]["service.name"] = examples(tables.by_name["importance"]["services"][0])[0]
+    for context, proposal in itertools.product(contexts[:3], (both, advised)):
+        yield Case(HOME, context, proposal)
+        yield Case(HOME, context, {**proposal, "score": 1000})
 
 
 def _scores(tables: Tables) -> Iterator[Case]:

@@ -1,6 +1,5 @@
 """The oracle and the real policies agree on every question, and both with what people wrote."""
 
-import json
 import random
 import secrets
 import shutil
@@ -11,11 +10,11 @@ from typing import Any
 import pytest
 
 from tests.golden.agreement import disagreements
+from tests.golden.altered import write_altered
 from tests.golden.golden import Golden, load_golden
 from tests.golden.handmade import Handmade, load_handmade
 from tests.golden.opa import answer_all
 from tests.golden.oracle import expect
-from tests.golden.tables import read_tables
 from tests.unit.policies.bundle import OPA, POLICIES
 
 pytestmark = pytest.mark.opa
@@ -63,42 +62,10 @@ def test_a_batch_equals_its_singles(golden: Golden, answered: Answers) -> None:
 
 @pytest.fixture
 def altered(tmp_path: Path) -> Path:
-    """The policies over tables as they are not today: laws that collide, a soft family, one that
-    reaches an environment or a region alone, an adequacy relied on, tighter limits."""
     folder = tmp_path / "policies"
     shutil.copytree(POLICIES, folder)
-    tables = {name: dict(table) for name, table in read_tables(POLICIES).by_name.items()}
-    alter(tables)
-    for name, table in tables.items():
-        (folder / "data" / name / "data.yaml").write_text(json.dumps(table))
+    write_altered(folder)
     return folder
-
-
-def alter(tables: dict[str, dict[str, Any]]) -> None:
-    head = dict.fromkeys(("nydfs", "ffiec", "dora", "safety"))
-    nydfs, ffiec, dora, safety = (dict(tables[name]["family"]) for name in head)
-    tables["nydfs"]["family"] = nydfs | {"level": "soft", "obligations": []}
-    tables["nydfs"]["services"] = [
-        {**row, "sample_permille": 100 * number}
-        for number, row in enumerate(tables["nydfs"]["services"], start=1)
-    ]
-    tables["ffiec"]["family"] = ffiec | {"applies_to": {"environments": ["test"]}}
-    tables["dora"]["family"] = dora | {
-        "applies_to": {"jurisdictions": ["eu"], "regions": ["eu-west-1", "westeurope"]}
-    }
-    tables["safety"]["family"] = safety | {"applies_to": {"jurisdictions": ["de"]}}
-    rows = tables["gdpr"]["residency"]
-    inside = {"id": "inside", "of": "services", "jurisdictions": ["ie"], "reason": "stays"}
-    tables["gdpr"]["residency"] = [*rows, {**rows[0], **inside}]
-    apart = {"id": "apart", "of": "services", "jurisdictions": ["us"], "reason": "is elsewhere"}
-    tables["pci"]["residency"] = [
-        {"control": tables["pci"]["retention"][0]["control"], **apart},
-    ]
-    tables["adequacy"]["decisions"] = [
-        {**row, "relied_on": row["jurisdiction"] in ("jp", "uk")}
-        for row in tables["adequacy"]["decisions"]
-    ]
-    tables["baseline"]["critical_score"] = {**tables["baseline"]["critical_score"], "at_least": 750}
 
 
 def test_oracle_and_policies_agree_on_tables_as_they_are_not_today(altered: Path) -> None:

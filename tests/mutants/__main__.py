@@ -57,7 +57,8 @@ def main(arguments: list[str] | None = None) -> int:
         Console(stderr=True).print(f"mutants: {error}", markup=False)
         return 2
     made = sum(judged.state != "stillborn" for judged in judgements)
-    is_complete = len(judgements) == len(mutants) or made == options.sample
+    # A sample may be cut short by a busy machine, but not to nothing.
+    is_complete = len(judgements) == len(mutants) or made * 2 >= (options.sample or made * 4)
     outcome = weigh(judgements, reasons, is_complete, mutants)
     for line in (*table(judgements), "", *summary(outcome)):
         console.print(line, markup=False)

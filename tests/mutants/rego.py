@@ -122,14 +122,11 @@ def _name(source: _Source, rule: Node) -> str:
 
 
 def _annotations(source: _Source) -> Iterator[Mutant]:
-    """METADATA is part of a rule: its level and controls decide."""
+    """METADATA is part of a rule: its level decides. (A verdict's control stands in the row.)"""
     for match in re.finditer(rb"^# +level: (\w+)$", source.content, re.MULTILINE):
         word = match[1].decode()
         span = _Span(match.start(1), match.end(1), word)
         yield source.edit("METADATA", "level", span, LEVELS.get(word, "hard"))
-    for match in re.finditer(rb"^# +- [A-Z].*\n", source.content, re.MULTILINE):
-        span = source.between(match.start(), match.end())
-        yield source.edit("METADATA", "drop element", span, "")
 
 
 def _rule(source: _Source, rule: Node, place: str) -> Iterator[Mutant]:
@@ -186,7 +183,9 @@ def _expression(source: _Source, node: Node, place: str) -> Iterator[Mutant]:
         for after in COMPARISONS.get(operator, ()):
             yield source.edit(place, "compare", source.span(terms[0]), after)
         yield from _call(source, terms, place)
-        yield from _any(source, terms[1:], place)
+        # More than -1 is what `>=` made of it already.
+        counts = operator == ">" and source.span(terms[2]).text == "0"
+        yield from _any(source, terms[1:2] if counts else terms[1:], place)
     else:
         yield from _any(source, terms, place)
 

@@ -56,7 +56,6 @@ def test_each_operator_finds_its_places(made: list[Mutant]) -> None:
     assert edits(made, "drop condition")[1] == "not input.x in {1, 2} → true"
     assert edits(made, "call") == ["max → min", "| → &"]
     assert edits(made, "level") == ["soft → advisory"]
-    assert "# - X/1 → (nothing)" in edits(made, "drop element")
     assert edits(made, "drop default") == ["default limit := 5 → (nothing)"]
     assert edits(made, "drop else") == ['else := "protect" → (nothing)']
     assert 'head("drop", 0) → (nothing)' in edits(made, "drop rule")
