@@ -58,10 +58,9 @@ class OpaSupervisor:
         bundle: "ServedBundle",
         opa: Path,
         limits: SupervisionLimits = DEFAULT_LIMITS,
-        sealed: "ServedBundle | None" = None,
     ) -> None:
         self._archive = bundle.archive
-        self._sealed = sealed
+        self._sealed = sealed = bundle.sealed
         self._expected = {POLICIES_NAME: bundle.revision, AUTHZ_NAME: AUTHZ_REVISION}
         if sealed is not None:
             self._expected[SEALED_NAME] = sealed.revision
@@ -219,9 +218,8 @@ class OpaSupervisor:
             self._timeouts = 0  # it answered, if only with an error
 
 
-class ServedBundle(Protocol):
-    """What the engine needs of a bundle: the tar.gz that OPA loads, and its revision. Sealed data,
-    opened, is one too."""
+class ServedArchive(Protocol):
+    """A tar.gz that OPA loads, and its revision."""
 
     @property
     def archive(self) -> bytes: ...
@@ -230,18 +228,20 @@ class ServedBundle(Protocol):
     def revision(self) -> str: ...
 
 
+class ServedBundle(ServedArchive, Protocol):
+    """What the engine needs of a bundle: itself, and its sealed data, opened, where it has any."""
+
+    @property
+    def sealed(self) -> ServedArchive | None: ...
+
+
 class SupervisedOpa:
-    """The Engine port over a supervised OPA that serves one bundle, and its sealed data where it
-    has any (`Bundle.sealed`). Close it after `start`."""
+    """The Engine port over a supervised OPA that serves one bundle. Close it after `start`."""
 
     def __init__(
-        self,
-        bundle: ServedBundle,
-        opa: Path,
-        limits: SupervisionLimits = DEFAULT_LIMITS,
-        sealed: ServedBundle | None = None,
+        self, bundle: ServedBundle, opa: Path, limits: SupervisionLimits = DEFAULT_LIMITS
     ) -> None:
-        self._supervisor = OpaSupervisor(bundle, opa, limits, sealed)
+        self._supervisor = OpaSupervisor(bundle, opa, limits)
         self._version: EngineVersion | None = None
 
     @property

@@ -7,6 +7,7 @@ from typing import Any
 from gateway.bundles import signatures
 from gateway.bundles.archive import read_archive
 from gateway.bundles.folder import REVISION_HEX_DIGITS, Bundle, parse_bundle
+from gateway.bundles.sealed import SealedData
 from gateway.decisions.windows import Schedule, parse_windows
 from gateway.errors import BundleError
 from gateway.wire.classes import ClassDeclaration
@@ -14,7 +15,8 @@ from gateway.wire.classes import ClassDeclaration
 
 @dataclass(frozen=True, slots=True)
 class StoredBundle:
-    """A bundle as it was accepted. `hash` is what the log pins, `archive` what OPA loads."""
+    """A bundle as it was accepted. `hash` is what the log pins, `archive` what OPA loads; `sealed`
+    is its sealed data where somebody opened it."""
 
     hash: str
     revision: str
@@ -23,6 +25,7 @@ class StoredBundle:
     declaration: ClassDeclaration
     schedule: Schedule
     never_filter: tuple[Mapping[str, Any], ...]
+    sealed: SealedData | None = None
 
 
 def stored_bundle(bundle_hash: str, archive: bytes) -> StoredBundle:
@@ -48,4 +51,5 @@ def accepted_bundle(bundle: Bundle) -> StoredBundle:
         declaration=bundle.class_declaration,
         schedule=parse_windows(bundle.windows),
         never_filter=bundle.never_filter,
+        sealed=bundle.sealed,
     )

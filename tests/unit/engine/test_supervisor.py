@@ -10,7 +10,7 @@ from gateway.errors import EngineError
 
 def test_the_version_is_that_of_the_opa_that_runs_now(monkeypatch: pytest.MonkeyPatch) -> None:
     """An entry pins it (P9), and the program may be replaced between two starts."""
-    bundle = SimpleNamespace(archive=b"", revision="1-00")
+    bundle = SimpleNamespace(archive=b"", revision="1-00", sealed=None)
     engine = SupervisedOpa(bundle, Path("opa"))
     with pytest.raises(EngineError, match="not been started"):
         _ = engine.version
