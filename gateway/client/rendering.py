@@ -54,12 +54,12 @@ def print_change(console: Console, value: dict[str, Any]) -> None:
         rows.append(("approved", f"{approval['approver']} ({approval['approval_id']})"))
         rows.append(("", approval["justification"]))
     rows += _impact_rows(value["impact"]) + _rollout_rows(value["rollout"])
-    rows.append(("waits for", value["waits_for"] or "nothing"))
     _print_pairs(console, rows)
     if value["impact"] and value["impact"]["losses"]:
         console.print("Would lose protection; an approval lists exactly these:")
         for name in value["impact"]["losses"]:
             console.print(Text(f"  {printable(name)}", "red"), soft_wrap=True)
+    _print_pairs(console, [("waits for", value["waits_for"] or "nothing")])
 
 
 def print_summary(console: Console, value: dict[str, Any]) -> None:
@@ -107,13 +107,13 @@ def _impact_rows(impact: dict[str, Any] | None) -> list[tuple[str, str]]:
     if impact is None:
         return []
     count = impact["losses_count"]
-    lost = f"{count} would lose protection" if count else "nothing that was seen loses protection"
     return [
         (
             "impact",
             f"of {impact['verdicts']:,} verdicts ({impact['classes']:,} classes) "
-            f"{impact['more']:,} more protected, {impact['less']:,} less; {lost}",
-        )
+            f"{impact['more']:,} more protected, {impact['less']:,} less",
+        ),
+        ("losses", f"{count:,} would lose protection" if count else "none of what was seen"),
     ]
 
 

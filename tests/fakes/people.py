@@ -3,7 +3,7 @@
 import asyncio
 import base64
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -67,18 +67,23 @@ class Desk:
             "POST", "/v1/changes", uri, json={"archive": text, "justification": "a new rule"}
         )
 
+    def run(self, act: Coroutine[Any, Any, Any]) -> None:
+        """An act of the gateway's own."""
+        asyncio.run(act)
+
     @contextmanager
     def client(self, uri: str) -> Iterator[QueueClient]:
         """The commands' client, as somebody, without the network between."""
 
         def answer(request: httpx.Request) -> httpx.Response:
-            return self.call(
+            found = self.call(
                 request.method,
                 request.url.raw_path.decode(),
                 uri,
                 content=request.read(),
                 headers=request.headers,
             )
+            return httpx.Response(found.status_code, content=found.content)
 
         transport = httpx.MockTransport(answer)
         with httpx.Client(transport=transport, base_url="https://gw") as http:
