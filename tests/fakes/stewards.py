@@ -91,7 +91,7 @@ class FakeValidation:
 
 class Station:
     """One process with its steward. `is_ready`: its engine for an approved bundle; `hold`: why it
-    serves nothing, if it does not."""
+    serves nothing, if it does not; `behind`: by how many steps its serving is late."""
 
     def __init__(self, queue: Queue, plan: RolloutPlan = PLAN) -> None:
         self.queue = queue
@@ -101,6 +101,7 @@ class Station:
         self.validation = FakeValidation()
         self.is_ready = True
         self.hold: str | None = None
+        self.behind = 0
         self.meters: dict[tuple[str, int], ShadowMeter] = {}
         self._policy = make_policy()
         acts = RolloutActs(
@@ -146,7 +147,7 @@ class Station:
             floor=self._policy.floor,
             declaration=DECLARATION,
             schedule=parse_windows([]),
-            lanes=Lanes(rollout.bundle, rollout.steps[: rollout.step + 1]),
+            lanes=Lanes(rollout.bundle, rollout.steps[: rollout.step + 1 - self.behind]),
             meter=self.meter,
         )
         return replace(self._policy, candidate=candidate, hold=self.hold)

@@ -321,6 +321,9 @@ def test_a_process_that_does_not_serve_the_step_does_nothing() -> None:
         queue.clock.advance(10 * DWELL)
         state = await station.tick()
         assert (step_of(state), _halted(state)) == (0, False)
+        station.hold, station.behind = None, 1  # it serves, but not yet this step
+        state = await station.tick()
+        assert (step_of(state), _halted(state)) == (0, False)
 
     play(scene)
 
@@ -336,6 +339,7 @@ def test_of_two_stewards_one_steps_and_neither_skips() -> None:
         queue.clock.advance(DWELL)
         await asyncio.gather(station.tick(), other.tick())
         assert [body["step"] for body in queue.log.bodies("rollout.stepped")] == [0, 1]
+        assert (_problem(station), _problem(other)) == (None, None)  # to be second is no failure
 
     play(scene)
 

@@ -125,6 +125,7 @@ def test_of_two_stewards_one_acts() -> None:
         await asyncio.gather(station.tick(), other.tick())
         assert len(queue.log.bodies("change.tested")) == 1
         assert len(queue.log.bodies("bundle.refused")) == 1
+        assert (station.steward.problem, other.steward.problem) == (None, None)
         assert stage_of(await queue.folded(), id) is Stage.REJECTED
 
     play(scene)
