@@ -2,12 +2,13 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -47,9 +48,10 @@ def run(name: str, *arguments: str, seconds: float = 90.0) -> subprocess.Complet
 
 @dataclass
 class LiveGateway:
-    """A workplace and the gateway process in it. `start` and `kill` may alternate."""
+    """A workplace and a gateway process in it. `start` and `kill` may alternate."""
 
     workplace: Workplace
+    name: str = "gateway"  # of its settings and output; another is another process beside it
     process: "subprocess.Popen[bytes] | None" = field(default=None, init=False)
 
     @classmethod
@@ -57,10 +59,36 @@ class LiveGateway:
         """A new trust domain with its configurations; nothing is started."""
         return cls(make_workplace(folder, SystemClock()))
 
+    def beside(self, name: str) -> "LiveGateway":
+        """Another gateway with a certificate and port of its own, on the same database."""
+        folder = self.workplace.folder
+        own = f"spiffe://{TRUST_DOMAIN}/gateway/{name}"
+        issue(folder / "keys", own, 30, SystemClock())
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            port: int = probe.getsockname()[1]
+        text = self.settings.read_text(encoding="utf-8")
+        text = text.replace(f"port: {self.workplace.port}}}", f"port: {port}}}")
+        for path in self.workplace.subject(f"spiffe://{TRUST_DOMAIN}/gateway/gateway-1"):
+            text = text.replace(path.name, path.name.replace("gateway-1", name))
+        other = LiveGateway(replace(self.workplace, port=port), name)
+        other.settings.write_text(text, encoding="utf-8")
+        return other
+
+    @property
+    def settings(self) -> Path:
+        """Its gateway.yaml."""
+        return self.workplace.folder / f"{self.name}.yaml"
+
     @property
     def output(self) -> Path:
         """What the gateways wrote to standard output and error."""
-        return self.workplace.folder / "gateway.log"
+        return self.workplace.folder / f"{self.name}.log"
+
+    def set(self, old: str, new: str) -> None:
+        """Change its settings, before it starts."""
+        text = self.settings.read_text(encoding="utf-8")
+        assert old in text, f"{old!r} is not in {self.settings}"
+        self.settings.write_text(text.replace(old, new), encoding="utf-8")
 
     @property
     def verifier(self) -> Verifier:
@@ -77,7 +105,7 @@ class LiveGateway:
         """Start the process without waiting for it."""
         with self.output.open("ab") as sink:
             self.process = subprocess.Popen(
-                script("gateway", "serve", "--config", str(self.workplace.gateway_yaml)),
+                script("gateway", "serve", "--config", str(self.settings)),
                 stdout=sink,
                 stderr=sink,
                 stdin=subprocess.DEVNULL,
@@ -122,9 +150,13 @@ class LiveGateway:
         """The end of what the gateways wrote."""
         return self.output.read_text(encoding="utf-8", errors="replace")[-1500:]
 
-    def collector(self, name: str) -> str:
+    def collector(self, name: str, environment: str = "production", region: str = REGION) -> str:
         """The URI of a collector, to which a certificate is given the first time."""
-        uri = f"spiffe://{TRUST_DOMAIN}/collector/production/{REGION}/{name}"
+        return self.enrol(f"collector/{environment}/{region}/{name}")
+
+    def enrol(self, path: str) -> str:
+        """The URI of anybody, to whom a certificate is given the first time."""
+        uri = f"spiffe://{TRUST_DOMAIN}/{path}"
         if not self.workplace.subject(uri)[0].exists():
             issue(self.workplace.folder / "keys", uri, 30, SystemClock())
         return uri
