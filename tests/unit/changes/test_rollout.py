@@ -328,9 +328,16 @@ def test_a_process_that_does_not_serve_the_step_does_nothing() -> None:
     play(scene)
 
 
-def test_of_two_stewards_one_steps_and_neither_skips() -> None:
+def test_of_two_stewards_one_steps_and_neither_skips(monkeypatch: pytest.MonkeyPatch) -> None:
     async def scene(queue: Queue, station: Station) -> None:
         other = Station(queue)
+        append = queue.log.append
+
+        async def slow(*args: Any, **kwargs: Any) -> Any:
+            await asyncio.sleep(0)  # the other decides on the same state meanwhile
+            return await append(*args, **kwargs)
+
+        monkeypatch.setattr(queue.log, "append", slow)
         await approved(queue, station)
         await asyncio.gather(station.tick(), other.tick())
         for one in (station, other):
