@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from gateway.change_watch_cli import watch
 from gateway.client.rendering import print_change, print_changes, print_summary
 from gateway.errors import ChangeRefusedError, ConfigError
 from gateway.impact.report import losses_hash
@@ -80,6 +81,9 @@ def reject(
     with asking(person) as queue:
         value = queue.reject(id, justification)
     show(value, as_json, print_summary)
+
+
+change_app.command()(watch)
 
 
 def _verify_shown(change: dict[str, Any], bundle: str) -> None:

@@ -52,7 +52,8 @@ def build(
         typer.echo(json.dumps(told, indent=2))
         return
     tested = "not tested" if no_test else "OPA's check and the bundle's tests passed"
-    typer.echo(f"{out}: revision {bundle.revision}, {len(archive)} bytes, {tested}")
+    typer.echo(f"{out}: revision {bundle.revision}, {len(archive)} bytes")
+    typer.echo(tested)
     typer.echo(f"bundle hash {bundle.hash}")
     typer.echo(f"signed with key {name}")
 

@@ -90,6 +90,13 @@ def print_exceptions(console: Console, value: dict[str, Any]) -> None:
     console.print(table)
 
 
+def step_text(step: dict[str, Any]) -> str:
+    """Where a step of a rollout is, and for how many."""
+    places = [step["environment"], step["region"]]
+    where = "everywhere" if places == ["*", "*"] else "/".join(places).replace("*", "any")
+    return f"{where}, {step['share_permille'] / 10:g} % of collectors"
+
+
 def _print_active(console: Console, value: dict[str, Any]) -> None:
     active = value["active"]
     if active is None:
@@ -123,10 +130,7 @@ def _rollout_rows(rollout: dict[str, Any] | None) -> list[tuple[str, str]]:
     rows = []
     for number, step in enumerate(rollout["steps"]):
         mark = "done" if number < rollout["step"] else "now" if number == rollout["step"] else ""
-        places = [step["environment"], step["region"]]
-        where = "everywhere" if places == ["*", "*"] else "/".join(places).replace("*", "any")
-        share = step["share_permille"] / 10
-        rows.append((f"step {number + 1}", f"{where}, {share:g} % of collectors  {mark}".rstrip()))
+        rows.append((f"step {number + 1}", f"{step_text(step)}  {mark}".rstrip()))
     if rollout["is_halted"]:
         rows.append(("halted", "; ".join(rollout["failures"])))
     return rows

@@ -1,0 +1,252 @@
+"""Runs a Markdown page's blocks in order, as a reader would, and compares what is printed.
+
+* ```` ```console ```` holds `$ command` lines, each with the output that a person sees. A line that
+  ends in `\\` goes on. Words after `console`: `exit=1` (the exit code, else 0), `background` (left
+  running until the end; it has begun when it has printed what is shown).
+* ```` ```diff ```` is a change to files: each hunk's old lines stand in the file exactly once.
+
+In expected output `…` is any text within a line, and a line of it alone is any number of lines.
+What differs from run to run and is used again (change ids, hashes, revisions) is written as it once
+looked: its first showing names it, and the same text means the same value from there on.
+"""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ELLIPSIS = "…"
+COMMAND_SECONDS = 120.0
+_FENCE = re.compile(r"^```(?P<info>[a-z][^\n]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+_NAMES = re.compile(r"\b(?:[0-9a-f]{64}|[0-9]+-[0-9a-f]{16}|c[0-9]{1,6})\b")
+_FORMS = (
+    (re.compile(r"[0-9a-f]{64}"), "[0-9a-f]{64}"),
+    (re.compile(r"[0-9]+-[0-9a-f]{16}"), "[0-9]+-[0-9a-f]{16}"),
+    (re.compile(r"c[0-9]+"), "c[0-9]+"),
+)
+
+
+class TutorialError(AssertionError):
+    """The page and the product do not agree; says where on the page."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One fenced block: the words after its fence, its text, the page's line where it begins."""
+
+    words: tuple[str, ...]
+    text: str
+    line: int
+
+    @property
+    def exit_code(self) -> int:
+        """What its commands end with."""
+        codes = [word.removeprefix("exit=") for word in self.words if word.startswith("exit=")]
+        return int(codes[0]) if codes else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command, as typed, and the lines that a person sees."""
+
+    typed: str
+    expected: tuple[str, ...]
+    line: int
+
+
+def read_blocks(page: str) -> list[Block]:
+    """The page's `console` and `diff` blocks, in order."""
+    blocks = []
+    for found in _FENCE.finditer(page):
+        words = tuple(found["info"].split())
+        if words[0] in ("console", "diff"):
+            line = page.count("\n", 0, found.start()) + 2
+            blocks.append(Block(words, found["text"], line))
+    return blocks
+
+
+def read_commands(block: Block) -> list[Command]:
+    """The commands of a console block; raises TutorialError for output before any."""
+    commands: list[tuple[list[str], list[str], int]] = []
+    for number, line in enumerate(block.text.splitlines(), block.line):
+        is_open = bool(commands) and not commands[-1][1] and commands[-1][0][-1].endswith("\\")
+        if line.startswith("$ ") and not is_open:
+            commands.append(([line.removeprefix("$ ")], [], number))
+        elif not commands:
+            raise TutorialError(f"line {number}: output without a command")
+        else:
+            typed, out, _ = commands[-1]
+            (typed if is_open else out).append(line)
+    return [Command("\n".join(typed), tuple(out), line) for typed, out, line in commands]
+
+
+@dataclass
+class Bindings:
+    """The actual values of what the page names."""
+
+    values: dict[str, str] = field(default_factory=dict)
+
+    def filled(self, text: str) -> str:
+        """The text with every named value that is known."""
+        return _NAMES.sub(lambda found: self.values.get(found[0], found[0]), text)
+
+    def match(self, expected: tuple[str, ...], printed: str) -> bool:
+        """Whether the output is as expected; then new names are bound."""
+        order: list[str] = []
+        found = re.fullmatch(self._expression(expected, order), _trimmed(printed.splitlines()))
+        if found is None:
+            return False
+        self.values.update({name: found[f"n{at}"] for at, name in enumerate(order)})
+        return True
+
+    def _expression(self, expected: tuple[str, ...], order: list[str]) -> str:
+        parts = []
+        for line in _trimmed(expected).splitlines():
+            if line.strip() == ELLIPSIS:
+                parts.append(r"(?:.*\n)*?")
+            else:
+                parts.append(self._line(line, order) + r"\n")
+        return "".join(parts)
+
+    def _line(self, line: str, order: list[str]) -> str:
+        parts, at = [], 0
+        for found in _NAMES.finditer(line):
+            parts += [_loose(line[at : found.start()]), self._name(found[0], order)]
+            at = found.end()
+        return "".join([*parts, _loose(line[at:])])
+
+    def _name(self, name: str, order: list[str]) -> str:
+        if name in self.values:
+            return re.escape(self.values[name])
+        if name in order:
+            return f"(?P=n{order.index(name)})"
+        order.append(name)
+        form = next(pattern for kind, pattern in _FORMS if kind.fullmatch(name))
+        return f"(?P<n{len(order) - 1}>{form})"
+
+
+@dataclass
+class Tutorial:
+    """Runs a page's blocks in a folder of the reader's; `close` ends what was left running."""
+
+    folder: Path
+    bindings: Bindings = field(default_factory=Bindings)
+    background: list["subprocess.Popen[bytes]"] = field(default_factory=list)
+
+    def run(self, block: Block) -> None:
+        """Do what the block says; raises TutorialError where the page is wrong."""
+        if block.words[0] == "diff":
+            apply_diff(block, self.folder)
+            return
+        for command in read_commands(block):
+            if "background" in block.words:
+                self._start(command)
+            else:
+                self._run(command, block.exit_code)
+
+    def close(self) -> None:
+        """Interrupt what runs in the background, the newest first, as Ctrl-C would."""
+        for process in reversed(self.background):
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGINT)
+            try:
+                process.wait(30)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+    def _run(self, command: Command, exit_code: int) -> None:
+        done = subprocess.run(
+            ["/bin/sh", "-c", self.bindings.filled(command.typed)],
+            cwd=self.folder,
+            env=self._environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=COMMAND_SECONDS,
+            check=False,
+        )
+        if done.returncode != exit_code or not self.bindings.match(command.expected, done.stdout):
+            raise self._disagreement(command, f"exit code {done.returncode}\n{done.stdout}")
+
+    def _start(self, command: Command) -> None:
+        output = self.folder / f"background-{len(self.background)}.log"
+        with output.open("wb") as sink:
+            process = subprocess.Popen(
+                ["/bin/sh", "-c", f"exec {self.bindings.filled(command.typed)}"],
+                cwd=self.folder,
+                env=self._environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=sink,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self.background.append(process)
+        deadline = time.monotonic() + COMMAND_SECONDS
+        while not self.bindings.match(command.expected, output.read_text(errors="replace")):
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise self._disagreement(command, output.read_text(errors="replace"))
+            time.sleep(0.1)
+
+    def _environment(self) -> dict[str, str]:
+        return {**os.environ, "PATH": f"{commands_folder(self.folder)}:{os.environ['PATH']}",
+                "COLUMNS": "80", "TERM": "dumb", "PYTHONUNBUFFERED": "1"}  # fmt: skip
+
+    def _disagreement(self, command: Command, printed: str) -> TutorialError:
+        expected = self.bindings.filled("\n".join(command.expected))
+        return TutorialError(
+            f"line {command.line} of the page: $ {command.typed}\n"
+            f"--- the page says\n{expected}\n--- a reader sees\n{printed}"
+        )
+
+
+def apply_diff(block: Block, folder: Path) -> None:
+    """Change files as a unified diff says; line numbers are not looked at."""
+    for part in re.split(r"^--- [^\n]*\n\+\+\+ b/", block.text, flags=re.MULTILINE)[1:]:
+        name, _, hunks = part.partition("\n")
+        path = folder / name
+        text = path.read_text(encoding="utf-8")
+        for hunk in re.split(r"^@@[^\n]*\n", hunks, flags=re.MULTILINE)[1:]:
+            old, new = _side(hunk, "-"), _side(hunk, "+")
+            if text.count(old) != 1:
+                raise TutorialError(
+                    f"line {block.line} of the page: {name} does not have exactly once:\n{old}"
+                )
+            text = text.replace(old, new)
+        path.write_text(text, encoding="utf-8")
+
+
+def commands_folder(folder: Path) -> Path:
+    """`gateway` and `collector` of this installation as commands in a folder of their own."""
+    commands = folder / ".commands"
+    if not commands.exists():
+        commands.mkdir()
+        for name in ("gateway", "collector"):
+            code = f"import sys; sys.argv[0] = '{name}'; from {name}.cli import main; main()"
+            script = commands / name
+            script.write_text(f'#!/bin/sh\nexec {sys.executable} -c "{code}" "$@"\n')
+            script.chmod(0o755)
+    return commands
+
+
+def _side(hunk: str, sign: str) -> str:
+    return "".join(
+        line[1:] if line else line
+        for line in hunk.splitlines(keepends=True)
+        if line[:1] in (" ", sign)
+    )
+
+
+def _trimmed(lines: "tuple[str, ...] | list[str]") -> str:
+    """Without white space at ends of lines and without empty lines around; each line ended."""
+    text = "\n".join(line.rstrip() for line in lines).strip("\n")
+    return text + "\n" if text else ""
+
+
+def _loose(text: str) -> str:
+    return ".*?".join(re.escape(piece) for piece in text.split(ELLIPSIS))
