@@ -23,12 +23,14 @@ from gateway.decisions.leases import LeasedVerdict, LeaseTerms, encode_verdict
 from gateway.decisions.policy import ActivePolicy
 from gateway.decisions.proposals import BadProposal
 from gateway.decisions.verdict import Settled, fail_safe
+from gateway.errors import LogUnavailableError
 from gateway.wire.classes import ProcessClass, Sender
 from gateway.wire.verdicts import EntryRef
 
 _encoder = msgspec.json.Encoder()
 _SECOND_US = 1_000_000
 _MOVED = "another activation came into force while this was decided; kept"
+_MAX_MOVES = 20
 MAX_SHADOWS = 16  # questions to a candidate that run beside what was answered; more are left out
 _SOON_US = 86_400_000_000  # a certificate that ends later than the longest lease bounds none
 
@@ -78,12 +80,7 @@ class DecisionService:
         recording = Recording((), (), ())
         if request.missing:
             recording = await self._evaluate(request, now_us)
-        try:
-            appended = await self._append(request, recording, subject_uri)
-        except MovedError as moved:
-            # Another activation came in between: nothing may be answered under the old one (P2).
-            request, recording = request.kept(moved.activation, _MOVED), Recording((), (), ())
-            appended = await self._append(request, recording, subject_uri, is_fenced=False)
+        request, recording, appended = await self._append(request, recording, subject_uri)
         request.place(recording, appended)
         for effect, count in request.effects().items():
             self._observe(effect, count)
@@ -110,13 +107,23 @@ class DecisionService:
         return record(epoch, sender, lane, outcomes, now_us, self._actor)
 
     async def _append(
-        self, request: "_Request", recording: Recording, actor: str, is_fenced: bool = True
-    ) -> list[Appended]:
+        self, request: "_Request", recording: Recording, actor: str
+    ) -> "tuple[_Request, Recording, list[Appended]]":
+        """What stands in the log by now, under the number that is in force there."""
+        for _ in range(_MAX_MOVES):
+            try:
+                return request, recording, await self._write(request, recording, actor)
+            except MovedError as moved:
+                # Another activation came in between: nothing is answered under the old one (P2).
+                request, recording = request.kept(moved.activation, _MOVED), Recording((), (), ())
+        raise LogUnavailableError("what is in force changes faster than this can be recorded")
+
+    async def _write(self, request: "_Request", recording: Recording, actor: str) -> list[Appended]:
         decisions = Draft(
             "decisions", actor, lambda first_seq: request.decisions_body(recording, first_seq)
         )
-        fence = request.policy.ref.activation if is_fenced else None
         drafts = (*recording.drafts, decisions)
+        fence = request.policy.ref.activation
         return await self._log.append(drafts, recording.payloads, fence=fence)
 
     def _terms(self, request: "_Request", certificate_ends_us: int, now_us: int) -> LeaseTerms:
