@@ -4,6 +4,7 @@ the gateway that stand between them."""
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from gateway import canonical
@@ -61,11 +62,13 @@ def whole_files(version: int = 1, data: bytes = b"", soft: bytes = b"soft") -> d
     return files
 
 
+@cache
 def archive_of(version: int = 1, data: bytes = b"", soft: bytes = b"soft") -> bytes:
     """That bundle, built and signed."""
     return pack_archive(sign_raw(revised(whole_files(version, data, soft))))
 
 
+@cache
 def opened(archive: bytes) -> SignedBundle:
     """As the gateway opens it."""
     return open_bundle(archive, KEYS)
