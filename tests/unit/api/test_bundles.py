@@ -9,8 +9,9 @@ import pytest
 from gateway.api import bundles
 from gateway.api.bundles import MEDIA_TYPE
 from gateway.identity.subject import Role
+from gateway.transparency.entry import parse_entry
 from tests.fakes.api import SUBJECTS, Service
-from tests.fakes.outer import ARCHIVE, BUNDLE
+from tests.fakes.outer import ARCHIVE, BUNDLE, SEALED
 
 ENGINE = SUBJECTS[Role.ENGINE]
 PATH = f"/bundles/{BUNDLE}"
@@ -142,3 +143,68 @@ def test_an_engine_revoked_while_it_waited_gets_no_bundle() -> None:
     answer = service.run(talk, ENGINE)
     assert answer.status_code == 401
     assert b"new" not in answer.content
+
+
+SEALED_PATH = f"{PATH}.sealed"
+OTHER_ENGINE = "spiffe://example.org/engine/opa-2"
+
+
+def denials(service: Service) -> list[tuple[str, Any]]:
+    entries = map(parse_entry, service.desk.log.entries)
+    return [(entry.actor, entry.body) for entry in entries if entry.type == "denial"]
+
+
+def test_sealed_data_is_served_to_an_engine_that_is_listed() -> None:
+    service = Service()
+    answer = service.call("GET", SEALED_PATH, ENGINE)
+    assert (answer.status_code, answer.content) == (200, SEALED)
+    assert answer.headers["content-type"] == MEDIA_TYPE
+    assert answer.headers["cache-control"] == "no-store"
+    etag = answer.headers["etag"]
+    assert etag == '"3-7-00aa.sealed.00"'
+    again = service.call("GET", SEALED_PATH, ENGINE, headers={"if-none-match": etag})
+    assert (again.status_code, again.content) == (304, b"")
+    assert denials(service) == []
+
+
+def test_another_engine_is_refused_and_that_is_recorded() -> None:
+    service = Service()
+    answer = service.call("GET", SEALED_PATH, OTHER_ENGINE)
+    assert answer.status_code == 403
+    assert SEALED not in answer.content
+    [(actor, body)] = denials(service)
+    assert actor == OTHER_ENGINE
+    assert (body["route"], body["status"]) == (f"GET {SEALED_PATH}", 403)
+    assert "policies.sealed_engines" in body["reason"]
+    assert service.call("GET", PATH, OTHER_ENGINE).status_code == 200  # the bundle is for all
+
+
+def test_no_other_role_gets_sealed_data() -> None:
+    for role, uri in SUBJECTS.items():
+        if role != Role.ENGINE:
+            assert Service().call("GET", SEALED_PATH, uri).status_code == 403
+
+
+def test_a_bundle_without_sealed_data_offers_none() -> None:
+    service = Service()
+    service.outer.sealed.publish(("", b""))
+    answer = service.call("GET", SEALED_PATH, ENGINE)
+    assert answer.status_code == 404
+    assert "no sealed data" in answer.json()["detail"]
+
+
+def test_a_held_question_hears_that_sealed_data_is_gone() -> None:
+    service = Service()
+    headers = {"if-none-match": '"3-7-00aa.sealed.00"', "prefer": "wait=30"}
+
+    async def talk(client: httpx.AsyncClient) -> httpx.Response:
+        held = asyncio.create_task(client.get(SEALED_PATH, headers=headers))
+        await until_waiting()
+        assert not held.done()
+        service.outer.sealed.publish(("", b""))
+        async with asyncio.timeout(2):
+            return await held
+
+    answer = service.run(talk, ENGINE)
+    assert answer.status_code == 404
+    assert SEALED not in answer.content
