@@ -1,13 +1,15 @@
 """Composition: builds a gateway from its configuration. Nothing here decides anything."""
 
 import asyncio
+import contextlib
 import hashlib
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -30,6 +32,8 @@ from gateway.api.status import EngineReports, EngineReportsCollector, status_rou
 from gateway.audit.port import Draft
 from gateway.audit.sql_log import SqlLog
 from gateway.changes.follower import Follower
+from gateway.changes.journal import Tell
+from gateway.changes.steward import Steward
 from gateway.clock import Clock
 from gateway.configuration import GatewayConfig, database_url
 from gateway.decisions.leased import LeaseReconciliation, RememberedLeases
@@ -41,10 +45,13 @@ from gateway.identity.roles import DECISIONS, LEDGER
 from gateway.identity.spiffe import subject_of_certificate
 from gateway.identity.trust import TrustStore
 from gateway.lifecycle import Lifecycle, run_lifecycle
+from gateway.notify.webhooks import Notices, open_client, read_key
 from gateway.sealed.age import AgeKeyService
+from gateway.stewardship import Traffic, make_steward
 from gateway.storage.bundles_store import SqlBundleStore
 from gateway.storage.engine import open_database
 from gateway.storage.ledger_heads_store import SqlLedgerHeads
+from gateway.storage.recorded_store import SqlRecordedEntries
 from gateway.storage.schema import migrate
 from gateway.transparency.notes import Signer
 
@@ -68,6 +75,7 @@ class OpenLog:
     log: SqlLog
     store: SqlBundleStore
     heads: SqlLedgerHeads
+    traffic: Traffic
     keys: AgeKeyService
     actor: str
 
@@ -84,7 +92,9 @@ async def open_log(config: GatewayConfig, path: Path, clock: Clock) -> AsyncIter
         await asyncio.to_thread(migrate, database)
         log = await SqlLog.open(database, config.log.origin, signer, keys, clock, actor)
         stack.push_async_callback(log.aclose)
-        yield OpenLog(log, SqlBundleStore(database), SqlLedgerHeads(database), keys, actor)
+        traffic = Traffic(SqlRecordedEntries(database, config.log.origin), log.vault)
+        store, heads = SqlBundleStore(database), SqlLedgerHeads(database)
+        yield OpenLog(log, store, heads, traffic, keys, actor)
 
 
 @asynccontextmanager
@@ -95,13 +105,44 @@ async def run_gateway(config: GatewayConfig, path: Path, clock: Clock) -> AsyncI
     async with AsyncExitStack() as stack:
         opened = await stack.enter_async_context(open_log(config, path, clock))
         lifecycle = await stack.enter_async_context(
-            run_lifecycle(config, opened.log, opened.store, opened.actor, clock, known_keys(config))
+            run_lifecycle(
+                config,
+                opened.log,
+                opened.store,
+                opened.actor,
+                clock,
+                known_keys(config),
+                await _notices(stack, config, clock),
+            )
         )
+        steward = make_steward(config, lifecycle, opened.log, opened.traffic, clock, opened.actor)
         opened.log.verify_in_background()
         await _mark(opened, "gateway.started", {"instance": instance, "version": VERSION})
         stack.push_async_callback(_stopped, opened, instance)
-        application = _application(config, clock, trust, opened, lifecycle)
+        _run_beside(stack, steward.run(), "steward")
+        application = _application(config, clock, trust, opened, lifecycle, steward)
         yield Gateway(application, lifecycle.end_streams, lifecycle.follower(), opened.log)
+
+
+async def _notices(stack: AsyncExitStack, config: GatewayConfig, clock: Clock) -> Tell:
+    """Tells webhooks what this process changes, where there are any."""
+    settings = config.notices
+    client = await stack.enter_async_context(open_client(settings.ca))
+    notices = Notices(settings.webhooks, client, clock, read_key(settings.key))
+    _run_beside(stack, notices.run(), "notices")
+    return notices.tell
+
+
+def _run_beside(stack: AsyncExitStack, work: Coroutine[Any, Any, None], name: str) -> None:
+    """Run until the stack ends, and wait for it to end then."""
+    task = asyncio.create_task(work, name=name)
+
+    async def end() -> None:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+    stack.push_async_callback(end)
 
 
 def known_keys(config: GatewayConfig) -> list[dict[str, canonical.Value]]:
@@ -117,11 +158,17 @@ def known_keys(config: GatewayConfig) -> list[dict[str, canonical.Value]]:
 
 
 def _application(
-    config: GatewayConfig, clock: Clock, trust: TrustStore, opened: OpenLog, lifecycle: Lifecycle
+    config: GatewayConfig,
+    clock: Clock,
+    trust: TrustStore,
+    opened: OpenLog,
+    lifecycle: Lifecycle,
+    steward: Steward,
 ) -> ASGIApp:
     policy = lifecycle.follower
     metrics = Metrics()
     metrics.activation.set_function(lambda: policy().ref.activation)
+    metrics.steward_problem.set_function(lambda: steward.problem is not None)
     limits = BodyLimits(config.limits.body_bytes, config.limits.body_timeout_seconds)
     leases = RememberedLeases()
     service = DecisionService(

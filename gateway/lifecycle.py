@@ -28,7 +28,7 @@ from gateway.changes.activation import Justification, begin
 from gateway.changes.assembly import Assembly
 from gateway.changes.engines import Engines, Makers
 from gateway.changes.follower import Follower
-from gateway.changes.journal import Journal
+from gateway.changes.journal import Journal, Tell
 from gateway.changes.service import ChangeService, Records
 from gateway.changes.state import Activation
 from gateway.clock import Clock
@@ -73,14 +73,16 @@ async def run_lifecycle(
     actor: str,
     clock: Clock,
     new_keys: list[dict[str, canonical.Value]],
+    tell: Tell = lambda before, after: None,
 ) -> AsyncIterator[Lifecycle]:
     """Serve what is in force, and go on doing so as it changes. A new log begins with what the
-    configuration names, and `new_keys` are recorded with it. Raises ConfigError, BundleError,
+    configuration names, and `new_keys` are recorded with it. `tell(before, after)` hears of what
+    this process changes. Raises ConfigError, BundleError,
     EngineError and log errors before anything is served."""
     keys = await asyncio.to_thread(bundle_keys, config)
     floor = await asyncio.to_thread(read_named_floor, config)
     appended = asyncio.Event()
-    journal = Journal(log, clock, appended.set)
+    journal = Journal(log, clock, appended.set, tell)
     active = await _require_active(config, journal, log, store, floor, actor, new_keys)
     feed = PolicyBroadcast(PolicyRef(-1, "", "", ""))
     archives = BundleBroadcast(("", b""))

@@ -37,6 +37,11 @@ class Metrics:
             "Number of the activation in force",
             registry=self.registry,
         )
+        self.steward_problem = Gauge(
+            "gateway_steward_problem",
+            "1 while an automatic act of the policy lifecycle fails; see /readyz",
+            registry=self.registry,
+        )
         self.ready = Gauge("gateway_ready", "1 when /readyz is 200", registry=self.registry)
 
     def observe(self, name: str, count: int) -> None:
