@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.live_bundles import begin_with, small
-from tests.fakes.live_gateway import LiveGateway, end
+from tests.fakes.live_gateway import OPERATOR_URI, LiveGateway, end
 from tests.fakes.live_load import Asking, Load, under_load
 from tests.fakes.live_log import Reading, verify_whole
 from tests.fakes.live_people import People, people_at
@@ -46,9 +46,12 @@ def test_every_question_is_answered_through_all_reloads(tmp_path: Path) -> None:
         took = time.monotonic() - began
         reading = Reading.of(gateway)
         effects = _verify(gateway, load, reading)
+        with gateway.client(OPERATOR_URI) as operator:
+            anchor = operator.get("/v1/checkpoint").text
         assert gateway.stop() == 0
     finally:
         end(gateway)
+    verify_whole(gateway, anchor)
     verify_whole(gateway)
     _say(
         f"{RELOADS} reloads, {len(reading.periods)} activations, {len(load.answers)} answers in "
