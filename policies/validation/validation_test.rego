@@ -31,7 +31,14 @@ test_names_what_is_exceeded if {
 		some name, _ in change
 		_named(_failures(change), name)
 	}
-	_named(_failures({"evaluated": 0, "failures": 0}), "evaluated")
+}
+
+test_a_step_where_nobody_asks_goes_on if _failures({"evaluated": 0, "failures": 0}) == []
+
+test_too_few_are_named_where_some_are_wanted if {
+	wanted := object.union(data.data.validation.limits, {"evaluated_at_least": 1})
+	failures := _failures({"evaluated": 0, "failures": 0}) with data.data.validation.limits as wanted
+	_named(failures, "evaluated")
 }
 
 test_what_is_missing_is_a_failure if {
