@@ -12,7 +12,7 @@ import uvicorn
 import uvloop
 
 from gateway.api.application import create_application
-from gateway.api.bundles import BundleBroadcast, bundles_router
+from gateway.api.bundles import BundleBroadcast, SealedOffer, bundles_router
 from gateway.api.denials import DenialRecorder
 from gateway.api.events import PolicyBroadcast, StreamLimits, events_router
 from gateway.api.metrics import Metrics
@@ -33,9 +33,12 @@ STREAMS = StreamLimits(heartbeat_seconds=1.0, check_seconds=0.2, send_seconds=1.
 
 
 class BundleGateway:
-    """Serves one bundle after another. Entered, it listens until it is left."""
+    """Serves one bundle after another, and their sealed data to `sealed_engines`. Entered, it
+    listens until it is left."""
 
-    def __init__(self, folder: Path, bundle: Bundle) -> None:
+    def __init__(
+        self, folder: Path, bundle: Bundle, sealed_engines: frozenset[str] = frozenset()
+    ) -> None:
         self.domain: Domain = make_domain(folder, SystemClock())
         issue(folder, ENGINE, 2, SystemClock())
         self.log = MemoryLog(clock=SystemClock())
@@ -43,6 +46,8 @@ class BundleGateway:
         self.bundle = bundle
         self.activation = 1
         self.bundles = BundleBroadcast((self._tag(), bundle.archive))
+        self.sealed = BundleBroadcast(self._sealed())
+        self.sealed_engines = sealed_engines
         self.feed = PolicyBroadcast(self._ref())
         self.reports = EngineReports(NAME, lambda: self.bundle.revision, SystemClock())
         self.metrics.registry.register(
@@ -63,6 +68,7 @@ class BundleGateway:
         self.bundle = bundle
         self.activation += 1
         self._in_loop(lambda: self.bundles.publish((self._tag(), bundle.archive)))
+        self._in_loop(lambda: self.sealed.publish(self._sealed()))
         self._in_loop(lambda: self.feed.publish(self._ref()))
 
     def opa_config(self) -> dict[str, Any]:
@@ -74,10 +80,12 @@ class BundleGateway:
             "tls": {"ca_cert": str(self.domain.ca)},
         }
         polling = {"long_polling_timeout_seconds": 10}
+        names = [NAME] if self.bundle.sealed is None else [NAME, f"{NAME}.sealed"]
         return {
             "services": {"gateway": service},
             "bundles": {
-                NAME: {"service": "gateway", "resource": f"/bundles/{NAME}", "polling": polling}
+                name: {"service": "gateway", "resource": f"/bundles/{name}", "polling": polling}
+                for name in names
             },
             "status": {"service": "gateway"},
         }
@@ -92,6 +100,7 @@ class BundleGateway:
 
     def __exit__(self, *_: object) -> None:
         self._in_loop(self.bundles.close)
+        self._in_loop(self.sealed.close)
         self._in_loop(self.feed.close)
         self._server.should_exit = True
         self._thread.join(10)
@@ -99,6 +108,10 @@ class BundleGateway:
 
     def _tag(self) -> str:
         return f"{self.activation}-{self.bundle.revision}"
+
+    def _sealed(self) -> tuple[str, bytes]:
+        sealed = self.bundle.sealed
+        return (f"{self._tag()}.sealed", sealed.archive) if sealed is not None else ("", b"")
 
     def _ref(self) -> PolicyRef:
         return PolicyRef(self.activation, self.bundle.revision, self.bundle.hash, "f" * 64)
@@ -114,12 +127,13 @@ class BundleGateway:
 
     def _config(self) -> uvicorn.Config:
         trust = TrustStore(TRUST_DOMAIN, self.domain.ca, self.domain.crl, SystemClock())
+        denials = DenialRecorder(self.log, SystemClock(), ACTOR)
+        offer = SealedOffer(self.sealed, self.sealed_engines, denials)
         routers = {
-            "bundles": bundles_router(self.bundles, NAME, trust.identify),
+            "bundles": bundles_router(self.bundles, NAME, trust.identify, offer),
             "events": events_router(self.feed, trust.identify, STREAMS),
             "status": status_router(self.reports),
         }
-        denials = DenialRecorder(self.log, SystemClock(), ACTOR)
         context = server_context(*self.domain.files(GATEWAY), self.domain.ca)
         return uvicorn.Config(
             create_application(routers, trust, denials, self.metrics.count_request, "0", {}),

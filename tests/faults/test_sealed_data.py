@@ -17,7 +17,7 @@ from pyrage import x25519
 
 from gateway.audit.port import Draft
 from gateway.bundles.archive import pack_archive
-from gateway.bundles.folder import Bundle, parse_bundle
+from gateway.bundles.folder import Bundle
 from gateway.bundles.sealed_data import unseal
 from gateway.changes.engines import Engines, LiveBundle, Makers
 from gateway.clock import ManualClock
@@ -28,52 +28,23 @@ from gateway.engine.supervisor import SupervisedOpa, SupervisionLimits
 from gateway.errors import BundleError, EngineError
 from gateway.sealed.age import AgeKeyService
 from gateway.wire.classes import ClassDeclaration, ProcessClass, Sender, project
-from tests.fakes.bundles import bundle_files, real_opa
+from tests.fakes.bundles import real_opa
 from tests.fakes.decisions import COLLECTOR, FAR_US, NOW_US, body, make_policy
 from tests.fakes.log import ACTOR
-from tests.fakes.sops import IDENTITY, seal_sops
+from tests.fakes.sealed_bundle import (
+    FLOOR_NAME,
+    FLOOR_SECRET,
+    KEYS,
+    RULE_NAME,
+    RULE_SECRET,
+    sealed_bundle,
+)
 from tests.fakes.sql_logs import open_engine, open_log
 
 pytestmark = pytest.mark.opa
 
-KEYS = AgeKeyService([IDENTITY])
 SENDER = Sender("production", "eu-west-1", "unlisted")
 DECLARATION = ClassDeclaration(("process.executable.name",), (500, 1000))
-FLOOR_SECRET, RULE_SECRET = "zephyr-l?dger", "quartz-v?ult"
-FLOOR_NAME, RULE_NAME = "zephyr-ledger-7", "quartz-vault-7"
-SEALED = {
-    "never_filter": [{"id": "row-1", "glob": f"{FLOOR_SECRET}-*", "reason": FLOOR_SECRET}],
-    "watched": [f"{RULE_SECRET}-*"],
-}
-REGO = b"""\
-package main
-
-verdicts := [verdict |
-	some proposal in input.proposals
-	verdict := object.union(_answer(proposal), {
-		"ref": proposal.ref,
-		"reasons": [],
-		"obligations": [],
-	})
-]
-
-_answer(proposal) := {"decision": "protect", "action": "keep", "sample_permille": 1000} if {
-	_is_watched(proposal.process["process.executable.name"])
-} else := {
-	"decision": "permit",
-	"action": proposal.action,
-	"sample_permille": proposal.sample_permille,
-}
-
-_is_watched(name) if {
-	some pattern in data.sealed.pci.watched
-	glob.match(pattern, null, name)
-}
-"""
-
-
-def sealed_bundle() -> Bundle:
-    return parse_bundle(bundle_files(REGO) | {"sealed/pci/data.sops.yaml": seal_sops(SEALED)})
 
 
 def drop(name: str) -> ProcessClass:
