@@ -6,7 +6,7 @@ hold (docs/formats.md section 8, Sealed data). Nothing here is written anywhere.
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -56,9 +56,16 @@ def open_sealed(bundle: Bundle, key_service: SopsKeyService) -> SealedData | Non
         for name in reversed(folder.split("/")):
             document = {name: document}
         merge_document(tree, document, path)  # for what two files say of one place
-    revision = sealed_revision(bundle.revision, files)
-    clear[manifests.PATH] = canonical.encode({"revision": revision, "roots": [FOLDER]})
-    return SealedData(revision, pack_archive(clear), tuple(rows))
+    return _packed(sealed_revision(bundle.revision, files), clear, rows)
+
+
+def offered_sealed(bundle: Bundle) -> SealedData:
+    """What OPA servers are offered beside the opened bundle: nothing, under a revision of its own,
+    where it has no sealed data. They would go on with an earlier bundle's otherwise."""
+    verify_unsealed(bundle)
+    if bundle.sealed is not None:
+        return bundle.sealed
+    return _packed(sealed_revision(bundle.revision, {}), {}, ())
 
 
 def unseal(bundle: Bundle, key_service: SopsKeyService) -> Bundle:
@@ -85,6 +92,11 @@ def sealed_revision(bundle_revision: str, files: Mapping[str, bytes]) -> str:
     }
     digest = hashlib.sha256(REVISION_DOMAIN + canonical.encode(digests)).hexdigest()
     return f"{bundle_revision}.{FOLDER}.{digest[:REVISION_HEX_DIGITS]}"
+
+
+def _packed(revision: str, clear: Mapping[str, bytes], rows: Sequence[SealedRow]) -> SealedData:
+    manifest = canonical.encode({"revision": revision, "roots": [FOLDER]})
+    return SealedData(revision, pack_archive({**clear, manifests.PATH: manifest}), tuple(rows))
 
 
 def _encode(document: Mapping[str, Any]) -> bytes:

@@ -68,6 +68,14 @@ class Engines:
                 return task.result().bundle if task.exception() is None else None
         return None
 
+    def opened(self, bundle_hash: str) -> Bundle | None:
+        """A live bundle, without waiting for any."""
+        for key, task in self._live.items():
+            is_done = task.done() and not task.cancelled() and task.exception() is None
+            if key.bundle == bundle_hash and is_done:
+                return task.result().bundle
+        return None
+
     async def ready(self, bundle_hash: str, *, is_candidate: bool) -> LiveBundle:
         """The live bundle, made now unless it is; raises BundleError, EngineError, StorageError.
         A failure is forgotten, so that the next call tries again."""

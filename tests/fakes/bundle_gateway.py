@@ -18,6 +18,7 @@ from gateway.api.events import PolicyBroadcast, StreamLimits, events_router
 from gateway.api.metrics import Metrics
 from gateway.api.status import EngineReports, EngineReportsCollector, status_router
 from gateway.bundles.folder import Bundle
+from gateway.bundles.sealed_data import offered_sealed
 from gateway.clock import SystemClock
 from gateway.identity.authority import issue
 from gateway.identity.tls import server_context
@@ -110,8 +111,7 @@ class BundleGateway:
         return f"{self.activation}-{self.bundle.revision}"
 
     def _sealed(self) -> tuple[str, bytes]:
-        sealed = self.bundle.sealed
-        return (f"{self._tag()}.sealed", sealed.archive) if sealed is not None else ("", b"")
+        return f"{self._tag()}.sealed", offered_sealed(self.bundle).archive
 
     def _ref(self) -> PolicyRef:
         return PolicyRef(self.activation, self.bundle.revision, self.bundle.hash, "f" * 64)

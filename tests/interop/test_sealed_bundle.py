@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gateway.bundles.folder import Bundle
-from gateway.bundles.sealed_data import unseal
+from gateway.bundles.sealed_data import offered_sealed, unseal
 from gateway.engine.opa import EngineLimits
 from gateway.engine.port import EngineFailure, RuleVerdict
 from gateway.engine.remote import RemoteLimits, RemoteOpa
@@ -17,8 +17,9 @@ from gateway.errors import EngineError
 from gateway.transparency.entry import parse_entry
 from gateway.wire.classes import ClassDeclaration, Sender, project
 from tests.fakes.bundle_gateway import ENGINE, NAME, BundleGateway
+from tests.fakes.bundles import small_bundle
 from tests.fakes.remote_opa import RemoteServer
-from tests.fakes.sealed_bundle import KEYS, RULE_NAME, sealed_bundle
+from tests.fakes.sealed_bundle import KEYS, REGO, RULE_NAME, sealed_bundle
 
 SENDER = Sender("production", "eu-west-1", "central")
 DECLARATION = ClassDeclaration(("process.executable.name",), (500, 1000))
@@ -27,13 +28,15 @@ LIMITS = RemoteLimits(engine=EngineLimits(deadline_seconds=PATIENCE_SECONDS))
 
 
 @contextmanager
-def served(folder: Path, bundle: Bundle, engines: frozenset[str]) -> Iterator[RemoteServer]:
-    """A real OPA that asks a gateway which serves sealed data to these engines."""
+def served(
+    folder: Path, bundle: Bundle, engines: frozenset[str]
+) -> Iterator[tuple[BundleGateway, RemoteServer]]:
+    """A gateway that serves sealed data to these engines, and a real OPA that asks it."""
     with BundleGateway(folder / "keys", bundle, engines) as gateway:
         server = RemoteServer(folder / "opa", gateway.opa_config())
         try:
             server.start()
-            yield server
+            yield gateway, server
         finally:
             server.kill()
     entries = map(parse_entry, gateway.log.entries)
@@ -42,8 +45,7 @@ def served(folder: Path, bundle: Bundle, engines: frozenset[str]) -> Iterator[Re
 
 
 def expected(bundle: Bundle) -> dict[str, str]:
-    assert bundle.sealed is not None
-    return {NAME: bundle.revision, f"{NAME}.sealed": bundle.sealed.revision}
+    return {NAME: bundle.revision, f"{NAME}.sealed": offered_sealed(bundle).revision}
 
 
 async def ask(engine: RemoteOpa) -> list[RuleVerdict | EngineFailure]:
@@ -67,7 +69,7 @@ def test_a_listed_engine_protects_what_sealed_data_names(tmp_path: Path) -> None
             await engine.aclose()
         assert [getattr(one, "decision", one) for one in answers] == ["protect", "permit"]
 
-    with served(tmp_path, bundle, frozenset({ENGINE})) as opa:
+    with served(tmp_path, bundle, frozenset({ENGINE})) as (_, opa):
         asyncio.run(scenario(opa))
 
 
@@ -88,5 +90,28 @@ def test_without_sealed_data_no_answer_counts(tmp_path: Path) -> None:
             await engine.aclose()
             await policies_alone.aclose()
 
-    with served(tmp_path, bundle, frozenset()) as opa:
+    with served(tmp_path, bundle, frozenset()) as (_, opa):
         asyncio.run(scenario(opa))
+
+
+def test_the_sealed_data_of_an_earlier_bundle_goes_with_it(tmp_path: Path) -> None:
+    before, after = unseal(sealed_bundle(), KEYS), small_bundle(REGO, version=2)
+
+    async def scenario(gateway: BundleGateway, opa: RemoteServer) -> None:
+        old = RemoteOpa([opa.address], expected(before), limits=LIMITS)
+        new = RemoteOpa([opa.address], expected(after), limits=LIMITS)
+        try:
+            await old.start()
+            assert await old.wait_for_revision(PATIENCE_SECONDS) == [], opa.last_words()
+            gateway.publish(after)
+            await new.start()
+            assert await new.wait_for_revision(PATIENCE_SECONDS) == [], opa.last_words()
+            answers = await ask(new)
+            assert await ask(old) == [EngineFailure("wrong_revision")] * 2
+        finally:
+            await old.aclose()
+            await new.aclose()
+        assert [getattr(one, "decision", one) for one in answers] == ["permit", "permit"]
+
+    with served(tmp_path, before, frozenset({ENGINE})) as (gateway, opa):
+        asyncio.run(scenario(gateway, opa))

@@ -9,6 +9,7 @@ from pyrage import x25519
 from gateway.bundles.archive import read_archive
 from gateway.bundles.folder import Bundle, parse_bundle
 from gateway.bundles.sealed_data import (
+    offered_sealed,
     open_sealed,
     sealed_files,
     sealed_revision,
@@ -79,6 +80,18 @@ def test_a_bundle_whose_sealed_data_nobody_opened_is_not_served() -> None:
     with pytest.raises(BundleError, match=f"{PATH}: sealed data that nothing has opened"):
         verify_unsealed(sealed_bundle())
     verify_unsealed(unseal(sealed_bundle(), KEYS))
+
+
+def test_opa_servers_are_offered_an_empty_one_beside_a_bundle_without_sealed_data() -> None:
+    bundle = small_bundle()
+    offered = offered_sealed(bundle)
+    assert list(read_archive(offered.archive)) == [".manifest"]
+    assert offered.revision.startswith(f"{bundle.revision}.sealed.")
+    assert offered.rows == ()
+    opened = unseal(sealed_bundle(), KEYS)
+    assert offered_sealed(opened) is opened.sealed
+    with pytest.raises(BundleError, match="nothing has opened"):
+        offered_sealed(sealed_bundle())
 
 
 def test_rows_are_found_at_every_depth() -> None:
