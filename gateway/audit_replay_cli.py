@@ -1,11 +1,13 @@
 """`gateway audit replay`: recorded verdicts given again, offline (P9)."""
 
+from __future__ import annotations
+
 import asyncio
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -14,18 +16,18 @@ from rich.table import Table
 from rich.text import Text
 
 from gateway.configuration import GatewayConfig, load_configuration
-from gateway.engine.opa import EngineLimits
-from gateway.engine.port import Engine
-from gateway.engine.supervisor import SupervisedOpa, SupervisionLimits
 from gateway.errors import ConfigError
-from gateway.evidence import Evidence, open_evidence
-from gateway.recorded.bundles import StoredBundle
 from gateway.replay.circumstances import PastPolicies
 from gateway.replay.engines import EnginePool
 from gateway.replay.replaying import replay as replay_selected
 from gateway.replay.report import Outcome, ReplayReport
 from gateway.replay.selection import Selected, select_range, select_sample
 from gateway.transparency.report import printable
+
+if TYPE_CHECKING:  # a second of imports that other commands do not wait for
+    from gateway.engine.port import Engine
+    from gateway.evidence import Evidence
+    from gateway.recorded.bundles import StoredBundle
 
 DEFAULT_SAMPLE = 1_000
 _DEADLINE_SECONDS = 30.0  # offline nobody waits for a lease
@@ -62,6 +64,8 @@ def replay(
     Exit code 0: what could be checked is the same. 1: something is different. 2: nothing could be
     checked. It believes the log: `gateway audit verify` says whether that may be done.
     """
+    from gateway.evidence import open_evidence
+
     if every and (sample is not None or first is not None or last is not None):
         raise ConfigError("--all goes alone: it is every entry")
     settings = load_configuration(config)
@@ -105,6 +109,9 @@ async def _run(
     selected: Iterator[Selected],
     on_progress: OnProgress,
 ) -> ReplayReport:
+    from gateway.engine.opa import EngineLimits
+    from gateway.engine.supervisor import SupervisedOpa, SupervisionLimits
+
     async def start(bundle: StoredBundle) -> Engine:
         limits = SupervisionLimits(engine=EngineLimits(deadline_seconds=_DEADLINE_SECONDS))
         engine = SupervisedOpa(bundle, opa, limits)

@@ -1,21 +1,16 @@
 """`gateway policy …`: the commands of the security team that stand today."""
 
+from __future__ import annotations
+
 import asyncio
 import getpass
 import hashlib
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from gateway.app import open_log
-from gateway.candidate import parse_stored_floor, read_named_floor
-from gateway.changes.activation import Justification, change_floor, verify_floor_successor
-from gateway.changes.journal import Journal
-from gateway.changes.state import Governance
-from gateway.clock import SystemClock
-from gateway.configuration import GatewayConfig, load_configuration
 from gateway.decisions.floor import floor_text, parse_rows
 from gateway.errors import ConfigError
 from gateway.policy_build_cli import build
@@ -27,6 +22,11 @@ from gateway.policy_stage_cli import protect, rollback, stage
 from gateway.policy_test_cli import test
 from gateway.transparency.notes import Signer, sign_note
 from gateway.wire.documents import load_yaml
+
+if TYPE_CHECKING:  # seconds of imports that other commands do not wait for
+    from gateway.changes.activation import Justification
+    from gateway.changes.state import Governance
+    from gateway.configuration import GatewayConfig
 
 policy_app = typer.Typer(no_args_is_help=True, help="Write, check and put in force policies.")
 _COMMANDS = (
@@ -66,6 +66,9 @@ def activate_command(
 ) -> None:
     """Put the signed floor file that the configuration names in force, under the bundle that is in
     force. It may only add protection. Running gateways follow within a second."""
+    from gateway.changes.activation import Justification
+    from gateway.configuration import load_configuration
+
     if not justification.strip() or not approval_id.strip():
         raise ConfigError("a justification and an approval id are required")
     why = Justification(getpass.getuser(), justification, approval_id)
@@ -76,6 +79,12 @@ def activate_command(
 
 
 async def _activate(config: GatewayConfig, path: Path, why: Justification) -> Governance:
+    from gateway.app import open_log
+    from gateway.candidate import parse_stored_floor, read_named_floor
+    from gateway.changes.activation import change_floor, verify_floor_successor
+    from gateway.changes.journal import Journal
+    from gateway.clock import SystemClock
+
     floor = read_named_floor(config)
     async with open_log(config, path, SystemClock()) as opened:
         journal = Journal(opened.log, SystemClock())

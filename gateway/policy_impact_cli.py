@@ -1,5 +1,7 @@
 """`gateway policy impact`: what a candidate would have done to recorded traffic."""
 
+from __future__ import annotations
+
 import asyncio
 import json
 import re
@@ -7,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -21,10 +23,7 @@ from gateway.changes.activation import verify_declaration
 from gateway.clock import SystemClock, format_time
 from gateway.configuration import GatewayConfig, load_configuration
 from gateway.decisions.windows import Schedule
-from gateway.engine.opa import EngineLimits
-from gateway.engine.supervisor import SupervisedOpa, SupervisionLimits
 from gateway.errors import BundleError, ConfigError
-from gateway.evidence import Evidence, open_evidence
 from gateway.impact.assessment import assess
 from gateway.impact.rendering import WIDTH, print_impact
 from gateway.impact.report import Impact, Unseen
@@ -34,6 +33,10 @@ from gateway.recorded.bundles import StoredBundle, accepted_bundle, stored_bundl
 from gateway.recorded.floors import floor_of
 from gateway.recorded.protection import live_exceptions
 from gateway.recorded.reading import Reading, read_recorded
+
+if TYPE_CHECKING:  # a second of imports that other commands do not wait for
+    from gateway.engine.supervisor import SupervisedOpa
+    from gateway.evidence import Evidence
 
 _SINCE = re.compile(r"([1-9][0-9]{0,3})([dw])")
 _DAY_US = 86_400_000_000
@@ -104,6 +107,8 @@ def _days(since: str) -> int:
 async def _run(
     settings: GatewayConfig, path: Path, candidate: StoredBundle, days: int, progress: OnProgress
 ) -> _Found:
+    from gateway.evidence import open_evidence
+
     clock = SystemClock()
     now_us = clock.now_us()
     with open_evidence(settings, path) as evidence:
@@ -162,6 +167,9 @@ def _kept(evidence: Evidence, bundle_hash: str) -> StoredBundle:
 
 
 def _engine(settings: GatewayConfig, bundle: StoredBundle) -> SupervisedOpa:
+    from gateway.engine.opa import EngineLimits
+    from gateway.engine.supervisor import SupervisedOpa, SupervisionLimits
+
     limits = SupervisionLimits(engine=EngineLimits(deadline_seconds=_DEADLINE_SECONDS))
     return SupervisedOpa(bundle, settings.engine.opa, limits)
 
