@@ -16,6 +16,7 @@ from gateway.bundles.archive import pack_archive
 from gateway.bundles.documents import merge_document
 from gateway.bundles.folder import Bundle
 from gateway.bundles.sealed import FOLDER, NAME, SealedData, SealedRow
+from gateway.bundles.signed import SignedBundle
 from gateway.errors import BundleError
 from gateway.sealed.port import SopsKeyService
 from gateway.sealed.sops import SopsError, open_sops
@@ -73,6 +74,11 @@ def unseal(bundle: Bundle, key_service: SopsKeyService) -> Bundle:
     as `open_sealed`."""
     sealed = open_sealed(bundle, key_service)
     return bundle if sealed is None else replace(bundle, sealed=sealed)
+
+
+def unseal_signed(signed: SignedBundle, key_service: SopsKeyService) -> SignedBundle:
+    """The same of a signed bundle."""
+    return replace(signed, bundle=unseal(signed.bundle, key_service))
 
 
 def verify_unsealed(bundle: Bundle) -> None:

@@ -6,12 +6,13 @@ from typing import Any
 
 from gateway import canonical
 from gateway.bundles.folder import Bundle
+from gateway.bundles.sealed_data import verify_unsealed
 from gateway.changes.activation import verify_declaration
 from gateway.changes.journal import JournalDraft
 from gateway.changes.people import Person, Reasons, change_fields
 from gateway.changes.records import change_id
 from gateway.changes.state import OVER, Activation, Change, Governance, Kind
-from gateway.decisions.floor import parse_rows
+from gateway.decisions.floor import rows_of
 from gateway.decisions.lanes import ANY, FULL_SHARE_PERMILLE
 from gateway.decisions.windows import parse_windows
 from gateway.errors import ChangeRefusedError, ConflictError
@@ -47,7 +48,8 @@ def verify_usable(bundle: Bundle) -> None:
     and what would hold up every verdict if it came out at the activation."""
     verify_declaration(bundle.class_declaration)
     parse_windows(bundle.windows)
-    parse_rows(bundle.never_filter, "never_filter rows of the bundle")
+    verify_unsealed(bundle)
+    rows_of(bundle)
 
 
 def open_change_of(state: Governance, kind: Kind, bundle: str) -> Change | None:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from gateway.audit.port import BundleStore
 from gateway.bundles.folder import Bundle
 from gateway.bundles.sealed_data import verify_unsealed
-from gateway.decisions.floor import FloorRow, parse_rows, parse_sealed_rows
+from gateway.decisions.floor import FloorRow, rows_of
 from gateway.decisions.windows import Schedule, parse_windows
 from gateway.engine.port import Engine
 from gateway.errors import BundleError, GatewayError
@@ -127,9 +127,7 @@ class Engines:
                 "restore a backup"
             )
         verify_unsealed(bundle)
-        rows = parse_rows(bundle.never_filter, "never_filter rows of the bundle")
-        if bundle.sealed is not None:
-            rows += parse_sealed_rows(bundle.sealed.rows)
+        rows = rows_of(bundle)
         schedule = parse_windows(bundle.windows)
         make = self._makers.candidate if key.is_candidate else self._makers.active
         return LiveBundle(bundle, await make(bundle), rows, schedule)

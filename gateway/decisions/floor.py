@@ -4,10 +4,10 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from gateway import canonical
-from gateway.bundles.sealed import SealedRow
+from gateway.bundles.sealed import SealedData, SealedRow
 from gateway.decisions.floor_minimum import MINIMUM_ROWS
 from gateway.errors import BundleError, ConfigError, GatewayError
 from gateway.transparency.notes import Verifier, open_note
@@ -159,6 +159,23 @@ def parse_sealed_rows(rows: Iterable[SealedRow]) -> tuple[FloorRow, ...]:
         for sealed in rows
         for parsed in parse_rows([sealed.row], sealed.place)
     )
+
+
+class RowSource(Protocol):
+    """A bundle, as far as the floor goes."""
+
+    @property
+    def never_filter(self) -> Sequence[Mapping[str, Any]]: ...
+
+    @property
+    def sealed(self) -> SealedData | None: ...
+
+
+def rows_of(bundle: RowSource) -> tuple[FloorRow, ...]:
+    """The rows that a bundle adds, those of its sealed data too if that was opened; raises
+    BundleError naming the place."""
+    rows = parse_rows(bundle.never_filter, "never_filter rows of the bundle")
+    return rows if bundle.sealed is None else rows + parse_sealed_rows(bundle.sealed.rows)
 
 
 def read_floor(path: Path, trust_domain: str, verifiers: Sequence[Verifier]) -> FloorFile:

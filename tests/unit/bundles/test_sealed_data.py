@@ -16,7 +16,7 @@ from gateway.bundles.sealed_data import (
     unseal,
     verify_unsealed,
 )
-from gateway.decisions.floor import Floor, parse_rows, parse_sealed_rows
+from gateway.decisions.floor import Floor, parse_rows, parse_sealed_rows, rows_of
 from gateway.errors import BundleError
 from gateway.sealed.age import AgeKeyService
 from gateway.wire.classes import ClassDeclaration, ProcessClass, Sender, project
@@ -142,9 +142,8 @@ def test_what_does_not_open_is_refused_with_file_and_path() -> None:
 
 
 def test_a_sealed_row_protects_and_shows_its_id_alone() -> None:
-    sealed = open_sealed(sealed_bundle(), KEYS)
-    assert sealed is not None
-    floor = Floor(None, parse_sealed_rows(sealed.rows))
+    floor = Floor(None, rows_of(unseal(sealed_bundle(), KEYS)))
+    assert floor.finding(drop("payment-gateway-1")) is not None  # the bundle's open row
     for name in (f"{SECRET}-7", "zephyr-ledger-1"[:15]):
         reason = floor.finding(drop(name))
         assert reason is not None
