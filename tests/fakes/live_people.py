@@ -11,7 +11,7 @@ import httpx
 
 from gateway.demo.workplace import TRUST_DOMAIN
 from tests.fakes.live_bundles import Built
-from tests.fakes.live_gateway import LiveGateway
+from tests.fakes.live_gateway import LiveGateway, proposals
 
 ALICE = f"spiffe://{TRUST_DOMAIN}/author/alice"
 BOB = f"spiffe://{TRUST_DOMAIN}/approver/bob"
@@ -103,6 +103,33 @@ def await_true(
         assert time.monotonic() - started < seconds, f"not within {seconds:g} s: {what()}"
         time.sleep(0.02)
     return time.monotonic() - started
+
+
+def asked(client: httpx.Client, name: str) -> dict[str, Any]:
+    """The answer to a collector that would drop a process of this name."""
+    answer = client.post("/v1/decisions", json=proposals([name]))
+    assert answer.status_code == httpx.codes.OK, answer.text
+    body: dict[str, Any] = answer.json()
+    return body
+
+
+def verdict_of(body: dict[str, Any]) -> dict[str, Any]:
+    """The verdict of an answer to one proposal."""
+    [[_, position]] = body["refs"]
+    verdict: dict[str, Any] = body["verdicts"][position]
+    return verdict
+
+
+def until_served(client: httpx.Client, name: str) -> dict[str, Any]:
+    """The first answer that is not fail-safe."""
+    body: dict[str, Any] = {}
+
+    def is_served() -> bool:
+        body.update(asked(client, name))
+        return bool(verdict_of(body)["effect"] != "fail_safe")
+
+    await_true(is_served, lambda: f"{body}")
+    return body
 
 
 def _taken(answer: httpx.Response) -> View:
