@@ -78,7 +78,8 @@ def title_of(change: Change) -> str:
             return f"back to {subject['revision']}"
         case Kind.EXCEPTION:
             text = _pattern(subject["pattern"])
-            return f"{', '.join(subject['rules'])} for {text} until {subject['expires'][:16]}"
+            until = str(subject["expires"])[:16].replace("T", " ")
+            return f"{', '.join(subject['rules'])} for {text} until {until}"
         case Kind.PROTECTION:
             return _pattern(subject)
 

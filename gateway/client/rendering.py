@@ -19,7 +19,7 @@ def print_changes(console: Console, value: dict[str, Any]) -> None:
     if not rows:
         console.print("Nothing waits.")
         return
-    table = _table(("ID", 6), ("KIND", 10), ("STAGE", 9), ("WHAT", 22), ("WAITS FOR", None))
+    table = _table(("ID", 6), ("KIND", 10), ("STAGE", 8), ("WHAT", 28), ("WAITS FOR", None))
     for row in rows:
         table.add_row(
             _text(row["id"]),
@@ -75,19 +75,17 @@ def print_exceptions(console: Console, value: dict[str, Any]) -> None:
     if not rows:
         console.print("No exception is live.")
         return
-    table = _table(("ID", 6), ("FROM", 20), ("FOR", 22), ("UNTIL (UTC)", 16), ("BY", None))
     for row in rows:
         where = "/".join(part or "any" for part in (row["environment"], row["region"]))
         [(kind, text)] = row["pattern"].items()
-        names = " and ".join(uri.rpartition("/")[2] for uri in (row["author"], row["approver"]))
-        table.add_row(
-            _text(row["id"]),
-            _text(", ".join(row["rules"])),
-            _text(f"{kind} {text} in {where}"),
-            _text(_time(row["expires"])),
-            _text(f"{names}: {row['reason']}"),
-        )
-    console.print(table)
+        author, approver = (row[who].rpartition("/")[2] for who in ("author", "approver"))
+        pairs = [
+            (row["id"], f"until {_time(row['expires'])} UTC"),
+            ("  from", ", ".join(row["rules"])),
+            ("  for", f"{kind} {text} in {where}"),
+            ("  why", f"{row['reason']} ({author}; approved by {approver})"),
+        ]
+        _print_pairs(console, pairs)
 
 
 def step_text(step: dict[str, Any]) -> str:

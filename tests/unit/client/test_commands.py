@@ -152,7 +152,7 @@ def test_an_exception_from_asking_to_its_end(terminal: Terminal) -> None:
     assert "No exception" in terminal.told(Role.AUDITOR, "exception", "list")
     terminal.told(Role.APPROVER, "change", "approve", id, *APPROVE)
     listed = " ".join(terminal.told(Role.AUDITOR, "exception", "list").split())
-    for part in (id, "SOFT/1", "glob batch-*", "ann and bob:", "full disks"):
+    for part in (id, "SOFT/1", "glob batch-*", "(ann; approved by bob)", "full disks"):
         assert part in listed
     why = ("--justification", "no longer")
     assert "ended" in terminal.told(Role.AUTHOR, "exception", "revoke", id, *why)
