@@ -38,7 +38,7 @@ stations = st.integers(0, 1)
 # Most plays begin with a bundle on its way: by chance alone few would come so far.
 BEGUN = [("stage", 2), ("tick", 0), ("tick", 0), ("approve", 0), ("both", 1)]
 NEARLY = [*BEGUN, *[("on", 0)] * 6]
-BACK = [*NEARLY, ("on", 1), ("rollback", 0), ("both", 0)]
+BACK = [*NEARLY, ("on", 0), ("rollback", 0), ("both", 0)]
 preludes = st.sampled_from([[], BEGUN, NEARLY, BACK])
 acts = st.lists(
     st.one_of(
@@ -48,6 +48,7 @@ acts = st.lists(
         st.tuples(st.just("on"), stations),
         st.tuples(st.just("see"), stations, st.sampled_from([0, 1, 9])),
         st.tuples(st.just("loss"), stations),
+        st.tuples(st.just("slip"), stations),
         st.tuples(st.just("rules"), stations, st.booleans()),
         st.tuples(st.just("crash"), stations),
         st.tuples(st.just("stage"), st.integers(2, 6)),
@@ -133,6 +134,11 @@ class Play:
     async def _loss(self, at: int) -> None:
         if self.stations[at].state.rollout is not None:
             self.stations[at].see(1, 0, "card-vault")
+
+    async def _slip(self, at: int) -> None:
+        """A loss, where all else is as a step wants it."""
+        await self._loss(at)
+        await self._on(at)
 
     async def _rules(self, at: int, fail: bool) -> None:
         self.stations[at].validation.found = ["latency: 9000"] if fail else []
