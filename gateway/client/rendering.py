@@ -44,7 +44,8 @@ def print_change(console: Console, value: dict[str, Any]) -> None:
     subject = value["subject"]
     if "bundle" in subject:
         rows.append(("bundle", subject["bundle"]))
-        rows.append(("signed by", f"key {subject['signer'][:16] or 'unknown'}"))
+        if subject["signer"]:  # a rollback's was checked when it was staged first
+            rows.append(("signed by", f"key {subject['signer'][:16]}"))
     if value["active"]:
         rows.append(("in force", f"{value['active']['revision']}"))
     if value["detail"]:

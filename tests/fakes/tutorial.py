@@ -5,7 +5,8 @@
   running until the end; it has begun when it has printed what is shown).
 * ```` ```diff ```` is a change to files: each hunk's old lines stand in the file exactly once.
 
-In expected output `…` is any text within a line, and a line of it alone is any number of lines.
+In expected output `…` is any text within a line, and a line of it alone is any number of lines;
+several spaces are any number of spaces, because columns move with what stands in them.
 What differs from run to run and is used again (change ids, hashes, revisions) is written as it once
 looked: its first showing names it, and the same text means the same value from there on.
 """
@@ -249,4 +250,5 @@ def _trimmed(lines: "tuple[str, ...] | list[str]") -> str:
 
 
 def _loose(text: str) -> str:
-    return ".*?".join(re.escape(piece) for piece in text.split(ELLIPSIS))
+    pieces = (re.split(r" {2,}", piece) for piece in text.split(ELLIPSIS))
+    return ".*?".join(" +".join(map(re.escape, words)) for words in pieces)
