@@ -9,7 +9,7 @@ import os
 import random
 import secrets
 import sys
-import time
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,13 +21,14 @@ import pytest
 from tests.fakes.live_bundles import begin_with, small
 from tests.fakes.live_gateway import OPERATOR_URI, LiveGateway, end
 from tests.fakes.live_load import Asking, under_load
-from tests.fakes.live_log import Reading, verify_whole
+from tests.fakes.live_log import JOURNAL, Reading, verify_whole
 from tests.fakes.live_people import People, await_true, people_at
 
 DEATHS = int(os.environ.get("GATEWAY_DEATHS", "4"))
 SAME_WITHIN_SECONDS = 1.5  # as a rule, and MOST at any time: other work may hold the machine
 MOST_SECONDS = 10.0
 PER_SECOND = 10.0
+LIFE_SECONDS = 6.0  # a change takes about so long from its staging to its activation
 DWELL = "dwell_seconds: 3, min_evaluated: 0"
 
 pytestmark = [pytest.mark.opa, pytest.mark.slow, pytest.mark.timeout(300 + 30 * DEATHS)]
@@ -122,19 +123,20 @@ def test_whenever_one_dies_the_journal_folds_and_the_rest_goes_on(pair: Pair) ->
     seed = int(os.environ.get("GATEWAY_DEATHS_SEED", secrets.randbelow(2**32)))
     _say(f"GATEWAY_DEATHS={DEATHS} GATEWAY_DEATHS_SEED={seed}")
     randomness = random.Random(seed)
-    stages = []
+    deaths = []
     for number in range(DEATHS):
         dying, living = randomness.sample(pair.both, 2)
         made = small(pair.a, number + 2)
         with people_at(living) as people, under_load(pair.asking()[:4]) as load:
             id = people.stage(made)["id"]
-            time.sleep(randomness.uniform(0.0, 1.5))
-            dying.kill()
-            stages.append(people.show(id)["stage"])
+            killer = threading.Timer(randomness.uniform(0.0, LIFE_SECONDS), dying.kill)
+            killer.start()
             _go_on(people, id, made.bundle.hash)
+            killer.join()
             people.protect(f"surprise-{number}-*")
         reading = Reading.of(pair.a)
         reading.verify_decisions()
+        deaths.append(_died_after(dying, reading))
         for one in load.asking:
             assert one.gateway is dying or not one.failures, (seed, number, one.failures)
         load.verify_answers(reading, pair.a.leaves())
@@ -144,10 +146,17 @@ def test_whenever_one_dies_the_journal_folds_and_the_rest_goes_on(pair: Pair) ->
         with contextlib.ExitStack() as stack:
             clients = [stack.enter_context(gateway.client(OPERATOR_URI)) for gateway in pair.both]
             _await_same(clients, max(reading.periods))
-    _say(f"one died when the change was {stages}")
+    _say(f"the last entries of those who died: {deaths}")
     for gateway in pair.both:
         assert gateway.stop() == 0, gateway.last_words()
     verify_whole(pair.a)
+
+
+def _died_after(gateway: LiveGateway, reading: Reading) -> str:
+    """The last thing that a gateway did in the journal."""
+    own = gateway.uri
+    acts = [entry for entry in reading.entries.values() if entry.type in JOURNAL]
+    return next((entry.type for entry in reversed(acts) if entry.actor == own), "nothing")
 
 
 def _go_on(people: People, id: str, bundle: str) -> None:

@@ -61,18 +61,22 @@ class LiveGateway:
 
     def beside(self, name: str) -> "LiveGateway":
         """Another gateway with a certificate and port of its own, on the same database."""
-        folder = self.workplace.folder
-        own = f"spiffe://{TRUST_DOMAIN}/gateway/{name}"
-        issue(folder / "keys", own, 30, SystemClock())
+        self.enrol(f"gateway/{name}")
         with socket.create_server(("127.0.0.1", 0)) as probe:
             port: int = probe.getsockname()[1]
         text = self.settings.read_text(encoding="utf-8")
         text = text.replace(f"port: {self.workplace.port}}}", f"port: {port}}}")
-        for path in self.workplace.subject(f"spiffe://{TRUST_DOMAIN}/gateway/gateway-1"):
+        for path in self.workplace.subject(self.uri):
             text = text.replace(path.name, path.name.replace("gateway-1", name))
         other = LiveGateway(replace(self.workplace, port=port), name)
         other.settings.write_text(text, encoding="utf-8")
         return other
+
+    @property
+    def uri(self) -> str:
+        """Its own SPIFFE id."""
+        name = "gateway-1" if self.name == "gateway" else self.name
+        return f"spiffe://{TRUST_DOMAIN}/gateway/{name}"
 
     @property
     def settings(self) -> Path:
