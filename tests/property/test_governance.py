@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -29,30 +30,27 @@ LOSS = "a@prod/eu X/1"
 STEPS = [everywhere(200), everywhere()]
 RULES = ("SOFT/1", "HARD/1")
 
+NAMES = (
+    "stage",
+    "test",
+    "assess",
+    "approve",
+    "reject",
+    "start",
+    "step",
+    "halt",
+    "activate",
+    "rollback",
+    "protect",
+    "ask",
+    "revoke",
+    "expire",
+    "crash",
+    "wait",
+)
+
 acts = st.tuples(
-    st.sampled_from(
-        [
-            "stage",
-            "test",
-            "assess",
-            "approve",
-            "reject",
-            "start",
-            "step",
-            "halt",
-            "activate",
-            "rollback",
-            "protect",
-            "ask",
-            "revoke",
-            "expire",
-            "crash",
-            "wait",
-        ]
-    ),
-    st.sampled_from(PEOPLE),
-    st.integers(0, 7),
-    st.integers(0, 1),
+    st.sampled_from(NAMES), st.sampled_from(PEOPLE), st.integers(0, 7), st.integers(0, 1)
 )
 
 
@@ -196,7 +194,7 @@ def _run(plan: Sequence[Act], at_once: int = 1) -> World:
 
 
 @settings(
-    max_examples=150, deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=60, deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
 )
 @given(st.lists(acts, min_size=10, max_size=60))
 def test_no_order_of_acts_breaks_a_promise(plan: list[Act]) -> None:
@@ -233,9 +231,9 @@ COURSE: list[Act] = [
 
 
 @settings(
-    max_examples=150, deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=60, deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
 )
-@given(st.lists(st.tuples(st.integers(0, len(COURSE)), acts), max_size=14))
+@given(st.lists(st.tuples(st.integers(0, len(COURSE)), acts), min_size=2, max_size=14))
 def test_nothing_that_falls_into_a_good_course_breaks_a_promise(
     falling: list[tuple[int, Act]],
 ) -> None:
@@ -243,6 +241,12 @@ def test_nothing_that_falls_into_a_good_course_breaks_a_promise(
     for place, one in sorted(falling, key=lambda pair: -pair[0]):
         plan.insert(place, one)
     _run(plan)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_one_act_at_any_place_of_a_good_course_breaks_no_promise(name: str) -> None:
+    for place in range(len(COURSE) + 1):
+        _run([*COURSE[:place], (name, PEOPLE[place % 3], 0, place % 2), *COURSE[place:]])
 
 
 def test_the_good_course_reaches_everything() -> None:
