@@ -5,7 +5,6 @@ from functools import partial
 
 from gateway.audit.port import Log
 from gateway.bundles.folder import Bundle
-from gateway.bundles.keys import BundleKey
 from gateway.bundles.signed import open_bundle
 from gateway.changes.assessor import Recorded, RecordedAssessor
 from gateway.changes.plan import RolloutPlan
@@ -54,17 +53,18 @@ def make_steward(
         Serving(follower, lifecycle.engines.is_ready),
         OpaValidation(lifecycle.engines, opa),
     )
+    open = partial(open_bundle, keys=lifecycle.keys)
     recorded = Recorded(traffic.entries, traffic.vault, store)
     assessor = RecordedAssessor(
         recorded,
         journal,
         lifecycle.engines,
         follower,
-        partial(_open, keys=lifecycle.keys),
+        lambda archive: open(archive).bundle,
         partial(_supervise, config=config),
         clock,
     )
-    examiners = Examiners(BundleTrial(store, lifecycle.keys, opa), assessor)
+    examiners = Examiners(BundleTrial(store, open, opa), assessor)
     return Steward(journal, log, store, clock, actor, rollout, examiners)
 
 
@@ -77,10 +77,6 @@ def rollout_plan(config: RolloutConfig) -> RolloutPlan:
         dwell_seconds=config.dwell_seconds,
         min_evaluated=config.min_evaluated,
     )
-
-
-def _open(archive: bytes, keys: tuple[BundleKey, ...]) -> Bundle:
-    return open_bundle(archive, keys).bundle
 
 
 async def _supervise(bundle: Bundle, config: GatewayConfig) -> Engine:

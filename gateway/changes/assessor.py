@@ -13,10 +13,11 @@ from gateway.changes.examination import AssessmentResult
 from gateway.changes.journal import Journal
 from gateway.changes.state import Governance
 from gateway.clock import Clock, format_time
-from gateway.decisions.floor import Floor, parse_rows
+from gateway.decisions.exceptions import Exceptions
+from gateway.decisions.floor import Floor, FloorRow, rows_of
 from gateway.decisions.policy import ActivePolicy
 from gateway.decisions.windows import Schedule
-from gateway.engine.port import Engine, EngineFailure, EngineVersion, RuleVerdict
+from gateway.engine.port import EngineFailure, EngineVersion, RuleVerdict
 from gateway.errors import BundleError, ChangeRefusedError, GatewayError
 from gateway.impact.assessment import assess
 from gateway.impact.report import Impact
@@ -67,14 +68,13 @@ class RecordedAssessor:
     async def assess(self, bundle_hash: str) -> AssessmentResult:
         """As Assessor, over the last 30 days; raises BundleError, EngineError, StorageError,
         KeyServiceError."""
-        state = self._journal.state
         bundle = await asyncio.to_thread(self._open, bundle_hash)
         reading = await asyncio.to_thread(self._read_traffic)
-        active = await self._active_side(state)
+        active = await self._active_side(self._journal.state)
         stored = accepted_bundle(bundle)
         engine = await self._make(bundle)
         try:
-            floor = self._floor(state, stored)
+            floor = self._floor(self._journal.state, rows_of(bundle))
             candidate = side_of(stored, floor, engine, active.exceptions)
             impact = await assess(candidate, active, reading.classes, self._clock)
         finally:
@@ -82,29 +82,29 @@ class RecordedAssessor:
         return await asyncio.to_thread(_result, stored, impact, reading)
 
     async def _active_side(self, state: Governance) -> Side:
-        if state.active is None:
-            raise ChangeRefusedError("nothing is in force yet, so there is nothing to compare with")
-        policy = self._policy()
-        exceptions = policy.exceptions.live(self._clock.now_us())
-        archive = await asyncio.to_thread(self._recorded.store.get, state.active.bundle)
-        if archive is None:
-            raise BundleError("the bundle in force is not in the store; restore a backup")
-        stored = await asyncio.to_thread(stored_bundle, state.active.bundle, archive)
-        engine = await self._active_engine(state.active.bundle)
-        return side_of(stored, self._floor(state, stored), engine, exceptions)
-
-    async def _active_engine(self, bundle_hash: str) -> Engine:
         """Where what is in force cannot answer now, what was recorded stands for it: a bundle that
         cannot be served must not keep the one after it out."""
+        if state.active is None:
+            raise ChangeRefusedError("nothing is in force yet, so there is nothing to compare with")
+        exceptions = self._policy().exceptions.live(self._clock.now_us())
         try:
-            live = await self._engines.ready(bundle_hash, is_candidate=False)
+            live = await self._engines.ready(state.active.bundle, is_candidate=False)
             is_down = await live.engine.health() is not None
         except GatewayError:
-            is_down = True
-        return Unserved() if is_down else live.engine
+            return await self._unserved_side(state.active.bundle, exceptions)
+        floor = self._floor(state, live.rows)
+        engine = Unserved() if is_down else live.engine
+        return side_of(accepted_bundle(live.bundle), floor, engine, exceptions)
 
-    def _floor(self, state: Governance, bundle: StoredBundle) -> Floor:
-        rows = parse_rows(bundle.never_filter, "never_filter rows of the bundle")
+    async def _unserved_side(self, bundle_hash: str, exceptions: Exceptions) -> Side:
+        archive = await asyncio.to_thread(self._recorded.store.get, bundle_hash)
+        if archive is None:
+            raise BundleError("the bundle in force is not in the store; restore a backup")
+        stored = await asyncio.to_thread(stored_bundle, bundle_hash, archive)
+        # No verdict comes of this floor, since the engine gives no answer.
+        return side_of(stored, self._policy().floor, Unserved(), exceptions)
+
+    def _floor(self, state: Governance, rows: Sequence[FloorRow]) -> Floor:
         protections = protection_rows([one.row for one in state.protections])
         return Floor(self._policy().floor.file, rows, protections)
 

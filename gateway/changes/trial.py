@@ -1,13 +1,12 @@
 """The trial of a staged bundle, by everything that could keep the gateway from serving by it."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 from gateway.audit.port import BundleStore
 from gateway.bundles.acceptance import accept
-from gateway.bundles.keys import BundleKey
-from gateway.bundles.signed import open_bundle
+from gateway.bundles.signed import SignedBundle
 from gateway.changes.candidates import verify_usable
 from gateway.changes.examination import TrialOutcome
 from gateway.changes.state import Change
@@ -17,11 +16,14 @@ HELD = "signature, schemas, declaration, windows, floor rows, opa check and its 
 
 
 class BundleTrial:
-    """The Trial port over the bundle store and the real OPA."""
+    """The Trial port over the bundle store and the real OPA. `open(archive)` raises BundleError
+    unless a key that is configured now signed it: the one it was staged under may be gone."""
 
-    def __init__(self, store: BundleStore, keys: Sequence[BundleKey], opa: Path) -> None:
+    def __init__(
+        self, store: BundleStore, open: Callable[[bytes], SignedBundle], opa: Path
+    ) -> None:
         self._store = store
-        self._keys = keys
+        self._open = open
         self._opa = opa
 
     async def __call__(self, change: Change) -> TrialOutcome:
@@ -38,8 +40,7 @@ class BundleTrial:
         archive = self._store.get(change.subject["bundle"])
         if archive is None:
             raise BundleError("the bundle is not in the store; stage it again")
-        # Signed by a key that is configured now: the one it was staged under may be gone.
-        signed = open_bundle(archive, self._keys)
+        signed = self._open(archive)
         bundle = signed.bundle
         found = (bundle.hash, bundle.revision, bundle.version, signed.key_fingerprint)
         named = tuple(change.subject[name] for name in ("bundle", "revision", "version", "signer"))

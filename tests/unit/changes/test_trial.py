@@ -1,5 +1,6 @@
 import asyncio
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,9 @@ def attempt(
     store = MemoryStore()
     if archive is not None:
         store.put(change.subject["bundle"], archive)
-    return asyncio.run(BundleTrial(store, keys, opa or real_opa())(change))
+    return asyncio.run(
+        BundleTrial(store, partial(open_bundle, keys=keys), opa or real_opa())(change)
+    )
 
 
 @pytest.mark.opa
