@@ -10,18 +10,22 @@ _RANKS = {"hard": 0, "soft": 1, "advisory": 2}
 
 def normal(verdict: dict[str, Any]) -> dict[str, Any]:
     """A verdict with its reasons in the order that the oracle gives. Policies promise that hard
-    ones come before soft ones before advice, and no more; that much is checked by `disorder`."""
-    reasons = sorted(
-        verdict["reasons"],
-        key=lambda reason: (_RANKS[reason["level"]], reason["control"], str(reason)),
-    )
+    ones come before soft ones before advice, and no more; that much is checked by `is_ordered`.
+    One of another shape comes back as it is, and is no expected one."""
+    try:
+        reasons = sorted(
+            verdict["reasons"],
+            key=lambda reason: (_RANKS[reason["level"]], reason["control"], str(reason)),
+        )
+    except (KeyError, TypeError):
+        return verdict
     return {**verdict, "reasons": reasons}
 
 
-def disorder(verdict: dict[str, Any]) -> bool:
-    """Whether a reason stands before one of a harder level."""
-    ranks = [_RANKS[reason["level"]] for reason in verdict["reasons"]]
-    return ranks != sorted(ranks)
+def is_ordered(verdict: dict[str, Any]) -> bool:
+    """Whether no reason stands before one of a harder level."""
+    ranks = [_RANKS.get(reason["level"], -1) for reason in verdict["reasons"]]
+    return ranks == sorted(ranks)
 
 
 def disagreements(
@@ -39,7 +43,7 @@ def disagreements(
             if isinstance(proposal, dict) and "ref" in proposal
         }
         for want, give in zip(wanted, given, strict=True):
-            if normal(want) != normal(give) or disorder(give):
+            if normal(want) != normal(give) or not is_ordered(give):
                 who = f"{question['subject']} {question['context']}"
                 found.append(f"{who} {asked[want['ref']]}\n{_difference(want, give)}")
     return found
@@ -48,7 +52,11 @@ def disagreements(
 def agree(expected: Sequence[Answer], actual: Sequence[Answer]) -> bool:
     """Whether every verdict is the expected one."""
     return len(expected) == len(actual) and all(
-        list(map(normal, wanted)) == list(map(normal, given)) and not any(map(disorder, given))
+        len(wanted) == len(given)
+        and all(
+            normal(want) == normal(give) and is_ordered(give)
+            for want, give in zip(wanted, given, strict=True)
+        )
         for wanted, given in zip(expected, actual, strict=True)
     )
 
