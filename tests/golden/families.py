@@ -1,4 +1,4 @@
-"""Families of laws as data (docs/authoring-first-steps.md, "How a family is written")."""
+"""Families of laws as data (docs/policies.md, "How a family is written")."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
 """What the policies must answer, worked out in plain Python from the data tables and the prose.
 
-Written from docs/formats.md (sections 2, 6 and 7), docs/authoring-first-steps.md and the rules'
+Written from docs/formats.md (sections 2, 6 and 7), docs/policies.md and the rules'
 METADATA, not from the Rego, and it shares no code with the gateway: where the two disagree, one of
 them is wrong.
 """

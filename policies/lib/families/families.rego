@@ -1,7 +1,7 @@
 # METADATA
 # title: Families
 # description: |
-#   A law or standard is a family: a table of data with a head `family` (docs/authoring-first-steps.md).
+#   A law or standard is a family: a table of data with a head `family` (docs/policies.md).
 #   What the rules in rules/families/ share.
 package lib.families
 
