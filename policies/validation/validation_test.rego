@@ -41,6 +41,26 @@ test_too_few_are_named_where_some_are_wanted if {
 	_named(failures, "evaluated")
 }
 
+test_the_sentences_give_what_was_measured_and_what_is_allowed if {
+	_failures({"never_filter_loss": 3}) == ["never_filter_loss: 3 protected processes would be less than fully kept, 0 are allowed"]
+	_failures({"failures": 11}) == ["failures: 11 of 1000 decisions failed, 10 permille are allowed"]
+	_failures({"latency_ratio_permille": 1501}) == ["latency_ratio_permille: 1501, where 1500 is allowed"]
+	wanted := object.union(data.data.validation.limits, {"evaluated_at_least": 7})
+	failures := _failures({"evaluated": 6, "failures": 0}) with data.data.validation.limits as wanted
+	failures == ["evaluated: 6 decisions are too few to judge by, 7 are wanted"]
+}
+
+test_without_limits_nothing_is_allowed if {
+	none := {"never_filter_loss": 0, "failures": 0, "latency_ratio_permille": 0, "evaluated": 1}
+	every name in ["never_filter_loss", "failures", "latency_ratio_permille"] {
+		failures := _failures(object.union(none, {name: 1})) with data.data.validation as {}
+		_named(failures, name)
+	}
+	failures := _failures(object.union(none, {"evaluated": 0})) with data.data.validation as {}
+	_named(failures, "evaluated")
+	_failures(none) == [] with data.data.validation as {}
+}
+
 test_what_is_missing_is_a_failure if {
 	every name in object.keys(_good) {
 		failures := data.validation.failures with input as object.remove(_good, [name])
@@ -63,12 +83,6 @@ test_what_is_odd_is_a_failure if {
 			_named(_failures({name: value}), name)
 		}
 	}
-}
-
-test_without_limits_nothing_is_allowed if {
-	failures := data.validation.failures with input as _good with data.data as {}
-	count(failures) == 2
-	data.validation.failures == [] with input as object.union(_good, {"failures": 0, "latency_ratio_permille": 0}) with data.data as {}
 }
 
 test_failures_are_told_in_order_of_names if {

@@ -84,7 +84,7 @@ _sieves := {list: {table: any_of_rows(rows) | some table, rows in tables} | some
 
 _suspects := _sieved(
 	{
-		"regex": concat("|", [sieve.regex | some sieves in _sieves; some sieve in sieves; sieve.regex != ""]),
+		"regex": concat("|", {sieve.regex | some sieves in _sieves; some sieve in sieves} - {""}),
 		"prefixes": union({sieve.prefixes | some sieves in _sieves; some sieve in sieves}),
 	},
 	names.all_names,

@@ -32,5 +32,5 @@ _identified(process) if {
 	process["compliance.process.identity_source"] in _row.identified_by
 	identity := process["compliance.process.identity"]
 	subject.some_text(identity)
-	not identity in _interpreters
+	count({identity, lower(identity)} & _interpreters) == 0
 }

@@ -38,6 +38,7 @@ test_keeps_interpreters_without_identity if {
 
 test_keeps_interpreters_named_by_interpreters if {
 	rule.findings[0] with input as fixtures.asked([_process("python3", _of("argv", "python3"))])
+	rule.findings[0] with input as fixtures.asked([_process("java", _of("argv", "JAVA"))])
 }
 
 test_leaves_identified_interpreters_alone if {
