@@ -120,7 +120,7 @@ async def _run(
 
     pool = EnginePool(start)
     try:
-        past = PastPolicies(evidence.history, evidence.store, pool, any_engine)
+        past = PastPolicies(evidence.history, evidence.store, pool, any_engine, evidence.keys)
         return await replay_selected(selected, evidence.vault, past, on_progress)
     finally:
         await pool.aclose()

@@ -18,6 +18,7 @@ from gateway.errors import ConfigError
 from gateway.recorded.port import ClassVault, RecordedEntries
 from gateway.recorded.serving import ServingHistory, ServingRecord
 from gateway.sealed.age import AgeKeyService
+from gateway.sealed.port import SopsKeyService
 from gateway.storage.bundles_store import SqlBundleStore
 from gateway.storage.engine import Engine, StorageError, open_database, read_transaction
 from gateway.storage.journal_store import read_journal
@@ -30,13 +31,15 @@ _SQLITE = "sqlite:///"
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """One log and what lies beside it. `newest` is the activation number in force."""
+    """One log and what lies beside it. `newest` is the activation number in force; `keys` open
+    what is sealed."""
 
     entries: RecordedEntries
     vault: ClassVault
     store: BundleStore
     history: ServingHistory
     newest: int
+    keys: SopsKeyService
 
 
 @contextmanager
@@ -57,6 +60,7 @@ def open_evidence(config: GatewayConfig, path: Path) -> Iterator[Evidence]:
             store=store,
             history=history,
             newest=history.newest,
+            keys=keys,
         )
     finally:
         database.dispose()

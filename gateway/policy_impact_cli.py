@@ -19,6 +19,7 @@ from gateway.bundles import signatures
 from gateway.bundles.archive import read_archive
 from gateway.bundles.folder import parse_bundle, read_bundle
 from gateway.bundles.limits import DEFAULT_LIMITS
+from gateway.bundles.sealed_data import unseal
 from gateway.changes.activation import verify_declaration
 from gateway.clock import SystemClock, format_time
 from gateway.configuration import GatewayConfig, load_configuration
@@ -33,6 +34,8 @@ from gateway.recorded.bundles import StoredBundle, accepted_bundle, stored_bundl
 from gateway.recorded.floors import floor_of
 from gateway.recorded.protection import live_exceptions
 from gateway.recorded.reading import Reading, read_recorded
+from gateway.sealed.age import AgeKeyService
+from gateway.sealed.port import SopsKeyService
 
 if TYPE_CHECKING:  # a second of imports that other commands do not wait for
     from gateway.engine.supervisor import SupervisedOpa
@@ -65,7 +68,7 @@ def impact(
     """
     days = _days(since)
     settings = load_configuration(config)
-    bundle = read_candidate_bundle(candidate)
+    bundle = read_candidate_bundle(candidate, AgeKeyService.open(settings.key_service.age_identity))
     with _progress() as on_progress:
         found = asyncio.run(_run(settings, config, bundle, days, on_progress))
     if as_json:
@@ -80,8 +83,9 @@ def impact(
     raise typer.Exit(_LOSSES if found.impact.losses else 0)
 
 
-def read_candidate_bundle(path: Path) -> StoredBundle:
-    """A bundle from its folder or built archive, whoever signed it; raises BundleError."""
+def read_candidate_bundle(path: Path, key_service: SopsKeyService | None = None) -> StoredBundle:
+    """A bundle from its folder or built archive, whoever signed it, its sealed data opened if a key
+    service is given; raises BundleError."""
     if path.is_dir():
         bundle = read_bundle(path)
     else:
@@ -94,7 +98,7 @@ def read_candidate_bundle(path: Path) -> StoredBundle:
         files.pop(signatures.PATH, None)
         bundle = parse_bundle(files)
     verify_declaration(bundle.class_declaration)
-    return accepted_bundle(bundle)
+    return accepted_bundle(bundle if key_service is None else unseal(bundle, key_service))
 
 
 def _days(since: str) -> int:
@@ -126,7 +130,7 @@ async def _run(
                 engine = _engine(settings, bundle)
                 stack.push_async_callback(engine.aclose)
                 await engine.start()
-                floor = floor_of(serving, bundle.never_filter)
+                floor = floor_of(serving, bundle)
                 sides.append(side_of(bundle, floor, engine, exceptions))
             impact = await assess(
                 sides[0],
@@ -163,7 +167,7 @@ def _kept(evidence: Evidence, bundle_hash: str) -> StoredBundle:
     archive = evidence.store.get(bundle_hash)
     if archive is None:
         raise ConfigError(f"bundle {bundle_hash[:16]}, which is in force, is not in the store")
-    return stored_bundle(bundle_hash, archive)
+    return stored_bundle(bundle_hash, archive, evidence.keys)
 
 
 def _engine(settings: GatewayConfig, bundle: StoredBundle) -> SupervisedOpa:

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gateway import canonical
-from gateway.decisions.floor import Floor, FloorFile, parse_rows
+from gateway.bundles.sealed import SealedData
+from gateway.decisions.floor import Floor, FloorFile, RowSource, parse_rows, parse_sealed_rows
 from gateway.errors import BundleError, GatewayError
 from gateway.recorded.serving import ServingRecord
 
@@ -33,14 +34,17 @@ def floor_over(
     file: FloorFile | None,
     bundle_rows: Sequence[Mapping[str, Any]],
     protections: Sequence[Mapping[str, Any]],
+    sealed: SealedData | None = None,
 ) -> Floor:
-    """Minimum, file, a bundle's rows and protections by hand: they only add up. Raises
-    BundleError naming a row that is none."""
+    """Minimum, file, a bundle's rows, open and sealed, and protections by hand: they only add up.
+    Raises BundleError naming a row that is none."""
     rows = parse_rows(bundle_rows, "never_filter rows of the bundle")
+    if sealed is not None:
+        rows += parse_sealed_rows(sealed.rows)
     return Floor(file, rows, parse_rows(protections, "protections"))
 
 
-def floor_of(serving: ServingRecord, bundle_rows: Sequence[Mapping[str, Any]]) -> Floor:
+def floor_of(serving: ServingRecord, bundle: RowSource) -> Floor:
     """The floor over a bundle with the file and protections of that moment; raises BundleError."""
     file = unverified_floor_file(serving.floor_note)
-    return floor_over(file, bundle_rows, serving.protections)
+    return floor_over(file, bundle.never_filter, serving.protections, bundle.sealed)

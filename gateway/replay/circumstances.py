@@ -16,6 +16,7 @@ from gateway.recorded.protection import live_exceptions
 from gateway.recorded.serving import ServingHistory, ServingRecord
 from gateway.replay.engines import Engines
 from gateway.replay.report import Outcome
+from gateway.sealed.port import SopsKeyService
 from gateway.wire.classes import ClassDeclaration
 
 _SHOWN_DIGITS = 16
@@ -63,12 +64,15 @@ class PastPolicies:
         store: BundleStore,
         engines: Engines,
         any_engine: bool = False,
+        key_service: SopsKeyService | None = None,
     ) -> None:
-        """`any_engine`: take an engine of another version, and say so."""
+        """`any_engine`: take an engine of another version, and say so. `key_service` opens sealed
+        data; verdicts of bundles that have some cannot be repeated without."""
         self._history = history
         self._store = store
         self._engines = engines
         self._any_engine = any_engine
+        self._key_service = key_service
         self._bundles: dict[str, StoredBundle] = {}
         self._floors: dict[tuple[int, str], Floor] = {}
         self._serving: dict[int, ServingRecord | None] = {}
@@ -152,13 +156,18 @@ class PastPolicies:
                 raise UnknownError(
                     Outcome.BUNDLE_MISSING, f"bundle {_short(bundle_hash)} is not in the store"
                 )
-            self._bundles[bundle_hash] = _made(lambda: stored_bundle(bundle_hash, archive))
+            bundle = _made(lambda: stored_bundle(bundle_hash, archive, self._key_service))
+            if bundle.unopened:
+                raise UnknownError(
+                    Outcome.BUNDLE_MISSING, f"{bundle.unopened[0]}: sealed, and no key to open it"
+                )
+            self._bundles[bundle_hash] = bundle
         return self._bundles[bundle_hash]
 
     def _floor(self, serving: ServingRecord, bundle: StoredBundle, floor_hash: str) -> Floor:
         key = (serving.activation, bundle.hash)
         if key not in self._floors:
-            self._floors[key] = _made(lambda: floor_of(serving, bundle.never_filter))
+            self._floors[key] = _made(lambda: floor_of(serving, bundle))
         if self._floors[key].hash != floor_hash:
             raise UnknownError(
                 Outcome.BUNDLE_MISSING,

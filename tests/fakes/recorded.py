@@ -16,7 +16,7 @@ from gateway.clock import ManualClock
 from gateway.decisions.epoch import Epoch, begin_epoch
 from gateway.decisions.evaluation import evaluate, record
 from gateway.decisions.exceptions import NONE_GRANTED, Exceptions
-from gateway.decisions.floor import Floor, parse_rows
+from gateway.decisions.floor import Floor, parse_rows, rows_of
 from gateway.decisions.lanes import Lane
 from gateway.decisions.policy import ActivePolicy, CandidatePolicy
 from gateway.decisions.proposals import ProposalReader
@@ -142,9 +142,7 @@ def policy_of(
     candidate: CandidatePolicy | None = None,
 ) -> ActivePolicy:
     """The bundle in force."""
-    floor = Floor(
-        None, parse_rows(bundle.never_filter, "rows"), parse_rows(protections, "protections")
-    )
+    floor = Floor(None, rows_of(bundle), parse_rows(protections, "protections"))
     return ActivePolicy(
         ref=PolicyRef(activation, bundle.revision, bundle.hash, floor.hash),
         engine=engine,

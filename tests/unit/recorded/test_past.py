@@ -4,7 +4,10 @@ import dataclasses
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from pyrage import x25519
 
+from gateway.bundles.archive import pack_archive
+from gateway.bundles.sealed_data import unseal
 from gateway.decisions.floor import Floor, FloorFile, floor_text, parse_rows
 from gateway.decisions.verdict import Settled
 from gateway.errors import BundleError, InputError
@@ -12,9 +15,13 @@ from gateway.recorded.bundles import stored_bundle
 from gateway.recorded.floors import floor_of, unverified_floor_file
 from gateway.recorded.protection import live_exceptions, protection_rank
 from gateway.recorded.serving import ServingRecord
+from gateway.sealed.age import AgeKeyService
 from gateway.transparency.notes import Signer, sign_note
 from gateway.wire.verdicts import Reason
+from tests.fakes.bundles import revised, sign_raw
 from tests.fakes.recorded import archive_of, bundle_files_of, bundle_of, service
+from tests.fakes.sealed_bundle import KEYS as SEALED_KEYS
+from tests.fakes.sealed_bundle import sealed_bundle
 
 ROWS = [{"id": "b", "regex": "^b", "control": "C/1", "reason": "line\u2028here"}]
 ROW = {"id": "a", "glob": "a-*", "control": "C/2", "reason": ""}
@@ -44,9 +51,24 @@ def test_a_floor_of_the_past_has_the_hash_it_had() -> None:
     file = FloorFile(3, parse_rows(ROWS, "t"))
     then = Floor(file, parse_rows([ROW], "t"), parse_rows(ROWS, "t"))
     serving = ServingRecord(1, "", "", signed_floor(), tuple(ROWS))
-    assert floor_of(serving, [ROW]).hash == then.hash
-    assert floor_of(dataclasses.replace(serving, protections=()), [ROW]).hash != then.hash
-    assert floor_of(dataclasses.replace(serving, floor_note=b""), [ROW]).hash != then.hash
+    bundle = bundle_of([service("payment-")], never_filter=[ROW])
+    assert floor_of(serving, bundle).hash == then.hash
+    assert floor_of(dataclasses.replace(serving, protections=()), bundle).hash != then.hash
+    assert floor_of(dataclasses.replace(serving, floor_note=b""), bundle).hash != then.hash
+
+
+def test_a_stored_bundle_says_that_its_sealed_data_is_shut_until_somebody_opens_it() -> None:
+    accepted = sealed_bundle()
+    archive = pack_archive(sign_raw(revised(accepted.files)))
+    shut = stored_bundle(accepted.hash, archive)
+    assert (shut.sealed, shut.unopened) == (None, ("sealed/pci/data.sops.yaml",))
+    opened = stored_bundle(accepted.hash, archive, SEALED_KEYS)
+    assert opened.unopened == ()
+    assert opened.sealed == unseal(accepted, SEALED_KEYS).sealed
+    serving = ServingRecord(1, "", "", b"")
+    assert floor_of(serving, opened).hash != floor_of(serving, shut).hash
+    with pytest.raises(BundleError, match="none of its 1 data keys opens"):
+        stored_bundle(accepted.hash, archive, AgeKeyService([x25519.Identity.generate()]))
 
 
 def test_the_empty_floor_is_none_and_noise_is_refused() -> None:

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from gateway.audit.lost import Lost
+from gateway.bundles.archive import pack_archive
+from gateway.bundles.sealed_data import unseal
 from gateway.decisions.exceptions import Exceptions
 from gateway.decisions.floor import Floor, parse_rows
 from gateway.decisions.lanes import Lanes, Step
@@ -15,7 +17,7 @@ from gateway.decisions.policy import ActivePolicy, CandidatePolicy
 from gateway.decisions.shadow import ShadowMeter
 from gateway.engine.port import Engine, EngineFailure, EngineVersion, RuleVerdict
 from gateway.errors import EngineError
-from gateway.recorded.bundles import StoredBundle
+from gateway.recorded.bundles import StoredBundle, accepted_bundle
 from gateway.recorded.entries import parse_evaluations
 from gateway.recorded.protection import live_exceptions
 from gateway.recorded.serving import ServingRecord
@@ -24,8 +26,10 @@ from gateway.replay.engines import EnginePool
 from gateway.replay.replaying import replay
 from gateway.replay.report import Outcome, ReplayReport
 from gateway.replay.selection import select_range, select_sample
+from gateway.sealed.port import SopsKeyService
 from gateway.wire.classes import ProcessClass, Sender
 from gateway.wire.verdicts import Reason
+from tests.fakes.bundles import revised, sign_raw
 from tests.fakes.engine import Answer, FakeEngine
 from tests.fakes.recorded import (
     MemoryHistory,
@@ -36,6 +40,8 @@ from tests.fakes.recorded import (
     memory_traffic,
     policy_of,
 )
+from tests.fakes.sealed_bundle import FLOOR_NAME, sealed_bundle
+from tests.fakes.sealed_bundle import KEYS as SEALED_KEYS
 
 SOFT = Reason("SOX/404", "rules.sox", "soft", "reports")
 DEV = Sender("dev", "us-east-1", "edge")
@@ -93,7 +99,12 @@ class World:
     def give(self, policy: ActivePolicy, *names: str, **more: Any) -> None:
         asyncio.run(self.traffic.give(policy, dict.fromkeys(names, 1), **more))
 
-    def replay(self, any_engine: bool = False, sample: int | None = None) -> ReplayReport:
+    def replay(
+        self,
+        any_engine: bool = False,
+        sample: int | None = None,
+        keys: SopsKeyService | None = None,
+    ) -> ReplayReport:
         async def start(bundle: StoredBundle) -> Engine:
             self.started.append(bundle.hash)
             if bundle.hash not in self.engines:
@@ -101,7 +112,7 @@ class World:
             return self.engines[bundle.hash]
 
         async def main() -> ReplayReport:
-            past = PastPolicies(self.history, self.store, EnginePool(start), any_engine)
+            past = PastPolicies(self.history, self.store, EnginePool(start), any_engine, keys)
             size = self.recorded.size()
             selected = (
                 select_range(self.recorded, 0, size)
@@ -189,6 +200,18 @@ def test_everything_purged_could_not_be_checked() -> None:
     report = world.replay()
     assert counts(report) == {"PURGED": 4}
     assert report.exit_code == 2
+
+
+def test_verdicts_under_sealed_data_are_repeated_by_who_can_open_it_alone() -> None:
+    engine, world, sealed = FakeEngine(), World(), sealed_bundle()
+    world.store.put(sealed.hash, pack_archive(sign_raw(revised(sealed.files))))
+    world.engines[sealed.hash] = engine
+    opened = accepted_bundle(unseal(sealed, SEALED_KEYS))
+    world.give(world.serve(policy_of(opened, engine)), FLOOR_NAME, "log-shipper")
+    assert counts(world.replay(keys=SEALED_KEYS)) == {"SAME": 2}
+    report = world.replay()
+    assert counts(report) == {"BUNDLE_MISSING": 2}
+    assert any("sealed, and no key to open it" in reason for _, reason in report.reasons)
 
 
 def test_another_version_of_the_engine_counts_only_when_asked_to() -> None:
