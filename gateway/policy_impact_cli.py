@@ -34,7 +34,6 @@ from gateway.recorded.bundles import StoredBundle, accepted_bundle, stored_bundl
 from gateway.recorded.floors import floor_of
 from gateway.recorded.protection import live_exceptions
 from gateway.recorded.reading import Reading, read_recorded
-from gateway.sealed.age import AgeKeyService
 from gateway.sealed.port import SopsKeyService
 
 if TYPE_CHECKING:  # a second of imports that other commands do not wait for
@@ -66,9 +65,12 @@ def impact(
 
     Exit code 0: nothing that was seen would lose protection. 1: something would.
     """
+    from gateway.sealed.age import AgeKeyService
+
     days = _days(since)
     settings = load_configuration(config)
-    bundle = read_candidate_bundle(candidate, AgeKeyService.open(settings.key_service.age_identity))
+    keys = AgeKeyService.open(settings.key_service.age_identity)
+    bundle = read_candidate_bundle(candidate, keys)
     with _progress() as on_progress:
         found = asyncio.run(_run(settings, config, bundle, days, on_progress))
     if as_json:
