@@ -218,9 +218,15 @@ def test_each_engine_is_asked_about_what_its_bundle_declares() -> None:
         for engine in engines_of(desk):
             [(_, _, [process_class])] = engine.asked
             seen.append((dict(process_class.attributes).get("process.owner"), process_class.score))
-        assert seen == [(None, 250), ("root", 100)]
+        assert seen == expected
 
+    expected: list[tuple[str | None, int]] = [(None, 250), ("root", 100)]
     play(with_candidate({}, {}, declaration=wider), scene)
+    policy = with_candidate({}, {})
+    assert policy.candidate is not None
+    reader = ProposalReader(join_declarations(wider, DECLARATION))
+    expected = [("root", 100), (None, 250)]
+    play(replace(policy, declaration=wider, reader=reader), scene)
 
 
 def test_an_exception_lifts_in_both_or_in_neither() -> None:
