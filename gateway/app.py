@@ -20,7 +20,7 @@ from gateway import canonical
 from gateway.api.application import create_application
 from gateway.api.authzen import authzen_router
 from gateway.api.bodies import BodyLimits
-from gateway.api.bundles import bundles_router
+from gateway.api.bundles import SealedOffer, bundles_router
 from gateway.api.changes import changes_router
 from gateway.api.decisions import decision_handler, decisions_router, ledger_handler
 from gateway.api.denials import DenialRecorder
@@ -112,6 +112,7 @@ async def run_gateway(config: GatewayConfig, path: Path, clock: Clock) -> AsyncI
                 opened.actor,
                 clock,
                 known_keys(config),
+                opened.keys,
                 await _notices(stack, config, clock),
             )
         )
@@ -181,13 +182,15 @@ def _application(
     name = config.policies.name
     reports = EngineReports(name, lambda: policy().ref.revision, clock)
     metrics.registry.register(EngineReportsCollector(reports, lambda: policy().ref.revision))
+    entitled = frozenset(config.policies.sealed_engines)
+    sealed = SealedOffer(lifecycle.sealed, entitled, denials)
     routers = {
         "decisions": decisions_router(decide, report),
         "authzen": authzen_router(service, limits, denials),
         "evidence": evidence_router(opened.log, policy),
         "events": events_router(lifecycle.feed, trust.identify),
         "changes": changes_router(lifecycle.queue),
-        "bundles": bundles_router(lifecycle.archives, name, trust.identify),
+        "bundles": bundles_router(lifecycle.archives, name, trust.identify, sealed),
         "status": status_router(reports),
         "health": health_router(_checks(clock, trust, opened, policy), metrics),
     }

@@ -42,11 +42,13 @@ class LogConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Policies(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The signed bundle that a new log begins with (later ones come through the change queue), the
     keys that may sign bundles, the signed floor file and the keys that may sign it. `name` is what
-    OPA servers know the bundle as."""
+    OPA servers know the bundle as; `sealed_engines` are the SPIFFE ids of those that are given its
+    sealed data."""
 
     bundle: Path
     bundle_keys: tuple[Path, ...]
     name: BundleName = "policies"
+    sealed_engines: tuple[str, ...] = ()
     floor: Path | None = None
     floor_keys: tuple[Path, ...] = ()
     max_age_days: Annotated[int, msgspec.Meta(ge=1, le=366)] = 90

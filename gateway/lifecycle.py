@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from functools import partial
 
 from gateway import canonical
-from gateway.api.bundles import BundleBroadcast
+from gateway.api.bundles import SEALED_ENDING, BundleBroadcast
 from gateway.api.events import PolicyBroadcast
 from gateway.audit.port import BundleStore, Draft, Log
 from gateway.bundles.acceptance import accept
 from gateway.bundles.folder import Bundle
 from gateway.bundles.keys import BundleKey
+from gateway.bundles.sealed_data import offered_sealed, unseal_signed
 from gateway.bundles.signed import SignedBundle, open_bundle
 from gateway.candidate import (
     NamedFloor,
@@ -29,7 +30,7 @@ from gateway.changes.assembly import Assembly
 from gateway.changes.engines import Engines, Makers
 from gateway.changes.follower import Follower
 from gateway.changes.journal import Journal, Tell
-from gateway.changes.service import ChangeService, Records
+from gateway.changes.service import ChangeService, OpenBundle, Records
 from gateway.changes.state import Activation
 from gateway.clock import Clock
 from gateway.configuration import GatewayConfig, RemoteEngine
@@ -40,6 +41,7 @@ from gateway.engine.remote import RemoteLimits, RemoteOpa, parse_server
 from gateway.engine.supervisor import SupervisedOpa, SupervisionLimits
 from gateway.errors import ConfigError, EngineError
 from gateway.identity.tls import client_context
+from gateway.sealed.port import SopsKeyService
 from gateway.transparency.notes import Verifier
 from gateway.wire.verdicts import PolicyRef
 
@@ -58,11 +60,14 @@ class Lifecycle:
     keys: tuple[BundleKey, ...]
     feed: PolicyBroadcast
     archives: BundleBroadcast
+    sealed: BundleBroadcast
+    open: OpenBundle
 
     def end_streams(self) -> None:
         """End event streams and held bundle questions."""
         self.feed.close()
         self.archives.close()
+        self.sealed.close()
 
 
 @asynccontextmanager
@@ -73,11 +78,12 @@ async def run_lifecycle(
     actor: str,
     clock: Clock,
     new_keys: list[dict[str, canonical.Value]],
+    key_service: SopsKeyService,
     tell: Tell = lambda before, after: None,
 ) -> AsyncIterator[Lifecycle]:
     """Serve what is in force, and go on doing so as it changes. A new log begins with what the
     configuration names, and `new_keys` are recorded with it. `tell(before, after)` hears of what
-    this process changes. Raises ConfigError, BundleError,
+    this process changes; `key_service` opens sealed data. Raises ConfigError, BundleError,
     EngineError and log errors before anything is served."""
     keys = await asyncio.to_thread(bundle_keys, config)
     floor = await asyncio.to_thread(read_named_floor, config)
@@ -85,11 +91,14 @@ async def run_lifecycle(
     journal = Journal(log, clock, appended.set, tell)
     active = await _require_active(config, journal, log, store, floor, actor, new_keys)
     feed = PolicyBroadcast(PolicyRef(-1, "", "", ""))
-    archives = BundleBroadcast(("", b""))
+    archives, sealed = BundleBroadcast(("", b"")), BundleBroadcast(("", b""))
+    opener = partial(_open, keys=keys, key_service=key_service)
     async with AsyncExitStack() as stack:
         stack.callback(feed.close)
         stack.callback(archives.close)
-        engines = Engines(store, partial(_open, keys=keys), _makers(config, archives, store))
+        stack.callback(sealed.close)
+        makers = _makers(config, archives, sealed, store)
+        engines = Engines(store, lambda archive: opener(archive).bundle, makers)
         stack.push_async_callback(engines.aclose)
         verifiers = floor_verifiers(config) if config.policies.floor_keys else []
         assembly = Assembly(
@@ -97,15 +106,17 @@ async def run_lifecycle(
             partial(_stored_floor, config, verifiers, store),
             config.policies.max_age_days,
         )
-        publish = partial(_publish, feed, archives, store)
+        publish = partial(_publish, feed, archives, sealed, engines, store)
         follower = Follower(journal, log, assembly, engines, publish, appended)
         _verify_floor_in_force(floor, active)
         await follower.start()
         watch = asyncio.create_task(follower.follow(), name="policy-follower")
         stack.callback(watch.cancel)
         records = Records(journal, log, store, actor)
-        queue = ChangeService(records, partial(open_bundle, keys=keys), clock)
-        yield Lifecycle(journal, queue, follower, engines, store, tuple(keys), feed, archives)
+        queue = ChangeService(records, opener, clock)
+        yield Lifecycle(
+            journal, queue, follower, engines, store, tuple(keys), feed, archives, sealed, opener
+        )
 
 
 async def _require_active(
@@ -144,8 +155,8 @@ def _verify_floor_in_force(floor: NamedFloor, active: Activation) -> None:
         )
 
 
-def _open(archive: bytes, keys: list[BundleKey]) -> Bundle:
-    return open_bundle(archive, keys).bundle
+def _open(archive: bytes, keys: list[BundleKey], key_service: SopsKeyService) -> SignedBundle:
+    return unseal_signed(open_bundle(archive, keys), key_service)
 
 
 def _stored_floor(
@@ -161,15 +172,25 @@ def _stored_floor(
 
 
 def _publish(
-    feed: PolicyBroadcast, archives: BundleBroadcast, store: BundleStore, ref: PolicyRef
+    feed: PolicyBroadcast,
+    archives: BundleBroadcast,
+    sealed: BundleBroadcast,
+    engines: Engines,
+    store: BundleStore,
+    ref: PolicyRef,
 ) -> None:
     feed.publish(ref)
     archive = store.get(ref.bundle)
     if archive is not None:
         archives.publish((f"{ref.revision}.{ref.activation}", archive))
+    bundle = engines.opened(ref.bundle)
+    if bundle is not None:
+        sealed.publish((f"{ref.revision}.{ref.activation}", offered_sealed(bundle).archive))
 
 
-def _makers(config: GatewayConfig, archives: BundleBroadcast, store: BundleStore) -> Makers:
+def _makers(
+    config: GatewayConfig, archives: BundleBroadcast, sealed: BundleBroadcast, store: BundleStore
+) -> Makers:
     engine = EngineLimits(deadline_seconds=config.engine.timeout_ms / 1000)
     limits = SupervisionLimits(engine=engine)
 
@@ -181,7 +202,7 @@ def _makers(config: GatewayConfig, archives: BundleBroadcast, store: BundleStore
     remote = config.engine.remote
     if remote is None:
         return Makers(supervise, supervise)
-    return Makers(_RemoteMaker(config, remote, archives, store, engine), supervise)
+    return Makers(_RemoteMaker(config, remote, archives, sealed, store, engine), supervise)
 
 
 class _RemoteMaker:
@@ -193,6 +214,7 @@ class _RemoteMaker:
         config: GatewayConfig,
         remote: RemoteEngine,
         archives: BundleBroadcast,
+        sealed: BundleBroadcast,
         store: BundleStore,
         limits: EngineLimits,
     ) -> None:
@@ -201,6 +223,8 @@ class _RemoteMaker:
         self._name = config.policies.name
         self._remote = remote
         self._archives = archives
+        self._sealed = sealed
+        self._gets_sealed = bool(config.policies.sealed_engines)
         self._store = store
         self._limits = RemoteLimits(engine=limits)
         self._is_first = True
@@ -209,10 +233,13 @@ class _RemoteMaker:
         archive = await asyncio.to_thread(self._store.get, bundle.hash)
         if archive is not None:  # fetched now, before anybody is asked about it
             self._archives.publish((f"{bundle.revision}.next", archive))
+        expected = {self._name: bundle.revision}
+        if self._gets_sealed or bundle.sealed is not None:
+            offered = offered_sealed(bundle)
+            self._sealed.publish((f"{bundle.revision}.next", offered.archive))
+            expected[self._name + SEALED_ENDING] = offered.revision
         is_first, self._is_first = self._is_first, False
-        opa = RemoteOpa(
-            self._servers, {self._name: bundle.revision}, self._remote.others, self._limits
-        )
+        opa = RemoteOpa(self._servers, expected, self._remote.others, self._limits)
         try:
             await opa.start()
             if not is_first:

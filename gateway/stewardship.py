@@ -5,7 +5,6 @@ from functools import partial
 
 from gateway.audit.port import Log
 from gateway.bundles.folder import Bundle
-from gateway.bundles.signed import open_bundle
 from gateway.changes.assessor import Recorded, RecordedAssessor
 from gateway.changes.plan import RolloutPlan
 from gateway.changes.rollout import RolloutActs, Serving
@@ -53,7 +52,7 @@ def make_steward(
         Serving(follower, lifecycle.engines.is_ready),
         OpaValidation(lifecycle.engines, opa),
     )
-    open = partial(open_bundle, keys=lifecycle.keys)
+    open = lifecycle.open
     recorded = Recorded(traffic.entries, traffic.vault, store)
     assessor = RecordedAssessor(
         recorded,

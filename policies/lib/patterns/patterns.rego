@@ -82,13 +82,13 @@ _tables := {
 
 _sieves := {list: {table: any_of_rows(rows) | some table, rows in tables} | some list, tables in _tables}
 
-_suspects := _sieved(
-	{
-		"regex": concat("|", {sieve.regex | some sieves in _sieves; some sieve in sieves} - {""}),
-		"prefixes": union({sieve.prefixes | some sieves in _sieves; some sieve in sieves}),
-	},
-	names.all_names,
-)
+_all_sieves := union({{sieve | some sieve in sieves} | some sieves in _sieves})
+
+_regexes := {any_of.regex | some any_of in _all_sieves}
+
+_prefixes := union({any_of.prefixes | some any_of in _all_sieves})
+
+_suspects := _sieved({"regex": concat("|", _regexes - {""}), "prefixes": _prefixes}, names.all_names)
 
 _suspects_by_position := {position: suspects |
 	some position, own_names in names.by_position
