@@ -23,10 +23,12 @@ from gateway.changes.views import report_losses
 from gateway.clock import Clock
 from gateway.decisions.lanes import Lanes
 from gateway.decisions.policy import ActivePolicy, CandidatePolicy
-from gateway.errors import EngineError
+from gateway.errors import EngineError, LogUnavailableError
 
 # How long an approved change may wait for its engine before somebody is told.
 PATIENCE_US = 60_000_000
+# How long the log may be ill before that is a failed gate: a write that failed for a moment heals.
+LOG_PATIENCE_NS = 10_000_000_000
 _SECOND_US = 1_000_000
 _THIN = 3  # as many times the dwell where few are seen
 
@@ -73,6 +75,7 @@ class RolloutActs:
         self._serving = serving
         self._validation = validation
         self._listed: tuple[str, frozenset[str]] = ("", frozenset())
+        self._ill_since_ns: int | None = None
 
     async def watch(self, state: Governance) -> None:
         """Halt at once where a gate fails."""
@@ -222,9 +225,22 @@ class RolloutActs:
             candidate.meter,
             anywhere(step) if is_anywhere else step,
             listed,
-            self._log.health(),
+            self._log_problem(),
             (self._clock.now_us() - rollout.stepped_us) // _SECOND_US,
         )
+
+    def _log_problem(self) -> str | None:
+        """Why the audit trail does not hold, once it has not for a while; raises
+        LogUnavailableError before, since nothing goes on meanwhile."""
+        found, now_ns = self._log.health(), self._clock.boottime_ns()
+        if found is None:
+            self._ill_since_ns = None
+            return None
+        if self._ill_since_ns is None:
+            self._ill_since_ns = now_ns
+        if now_ns - self._ill_since_ns < LOG_PATIENCE_NS:
+            raise LogUnavailableError(f"the rollout waits for the log: {found}")
+        return found
 
     async def _names_listed(self, change: Change) -> frozenset[str]:
         """The losses that the approval lists; the log itself may hold only the first of them."""

@@ -182,31 +182,47 @@ def _halted(state: Governance) -> bool:
     return state.rollout.is_halted
 
 
-@pytest.mark.parametrize("is_log_broken", [False, True])
-def test_a_loss_or_a_broken_log_halts_at_once(
-    is_log_broken: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_loss_halts_at_once() -> None:
     async def scene(queue: Queue, station: Station) -> None:
         id = await approved(queue, station)
         await station.tick()
-        if is_log_broken:
-            monkeypatch.setattr(queue.log, "health", lambda: "entry 7 does not hold")
-        else:
-            station.see(1, 0, "card-vault")
+        station.see(1, 0, "card-vault")
         state = await station.tick()
         assert _halted(state)
         assert state.changes[id].stage is Stage.HALTED
         [halt] = queue.log.bodies("rollout.halted")
-        expected = (
-            "audit trail: entry 7 does not hold"
-            if is_log_broken
-            else f"never-filter loss: the approval does not list {LOSS}"
-        )
-        assert halt["failures"] == [expected]
+        assert halt["failures"] == [f"never-filter loss: the approval does not list {LOSS}"]
         change: Any = halt["change"]
         assert (change["approval_id"], change["user"]) == ("T-1", ACTOR)
         assert state.active is not None
         assert state.active.version == 1
+
+    play(scene)
+
+
+def test_a_log_that_stays_ill_halts_and_one_that_heals_does_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def scene(queue: Queue, station: Station) -> None:
+        await approved(queue, station)
+        await station.tick()
+        station.see(10)
+        queue.clock.advance(DWELL)
+        ill: list[str | None] = ["entry 7 does not hold"]
+        monkeypatch.setattr(queue.log, "health", lambda: ill[0])
+        state = await station.tick()
+        assert (step_of(state), _halted(state)) == (0, False)
+        assert "the rollout waits for the log: entry 7" in str(_problem(station))
+        ill[0] = None
+        queue.clock.advance(9)
+        assert step_of(await station.tick()) == 1
+        assert _problem(station) is None
+        ill[0] = "entry 7 does not hold"
+        await station.tick()
+        queue.clock.advance(10)
+        assert _halted(await station.tick())
+        [halt] = queue.log.bodies("rollout.halted")
+        assert halt["failures"] == ["audit trail: entry 7 does not hold"]
 
     play(scene)
 
