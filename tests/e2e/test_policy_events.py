@@ -20,7 +20,13 @@ import pytest
 
 from gateway.demo.workplace import COLLECTOR
 from tests.fakes.live_bundles import begin_with, small
-from tests.fakes.live_gateway import OPERATOR_URI, LiveGateway, end, script
+from tests.fakes.live_gateway import (
+    OPERATOR_URI,
+    RESET_BEFORE_HANDSHAKE,
+    LiveGateway,
+    end,
+    script,
+)
 from tests.fakes.live_log import Line, Reading, verify_whole
 from tests.fakes.live_people import people_at
 
@@ -30,7 +36,12 @@ INTERVAL_SECONDS = 2.0
 CYCLE_SECONDS = 60.0
 EVERYTHING = "*"
 
-pytestmark = [pytest.mark.opa, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [
+    pytest.mark.opa,
+    pytest.mark.slow,
+    pytest.mark.timeout(300),
+    pytest.mark.filterwarnings(RESET_BEFORE_HANDSHAKE),
+]
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ import httpx
 import pytest
 
 from tests.fakes.live_bundles import begin_with, small
-from tests.fakes.live_gateway import OPERATOR_URI, LiveGateway, end
+from tests.fakes.live_gateway import OPERATOR_URI, RESET_BEFORE_HANDSHAKE, LiveGateway, end
 from tests.fakes.live_load import Asking, under_load
 from tests.fakes.live_log import JOURNAL, Reading, verify_whole
 from tests.fakes.live_people import People, await_true, people_at
@@ -31,7 +31,12 @@ PER_SECOND = 10.0
 LIFE_SECONDS = 6.0  # a change takes about so long from its staging to its activation
 DWELL = "dwell_seconds: 3, min_evaluated: 0"
 
-pytestmark = [pytest.mark.opa, pytest.mark.slow, pytest.mark.timeout(300 + 30 * DEATHS)]
+pytestmark = [
+    pytest.mark.opa,
+    pytest.mark.slow,
+    pytest.mark.timeout(300 + 30 * DEATHS),
+    pytest.mark.filterwarnings(RESET_BEFORE_HANDSHAKE),
+]
 
 
 @dataclass
