@@ -39,7 +39,7 @@ class Metrics:
         )
         self.steward_problem = Gauge(
             "gateway_steward_problem",
-            "1 while an automatic act of the policy lifecycle fails; see /readyz",
+            "1 while an automatic act of the policy lifecycle fails; the log says which",
             registry=self.registry,
         )
         self.ready = Gauge("gateway_ready", "1 when /readyz is 200", registry=self.registry)

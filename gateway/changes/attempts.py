@@ -3,11 +3,16 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 
+import structlog
+
 from gateway.clock import Clock
 
 FIRST_PAUSE_SECONDS = 0.5
 MAX_PAUSE_SECONDS = 30.0
+_MAX_REASON = 1_000
 _NANOSECONDS = 1_000_000_000
+
+_log = structlog.get_logger("gateway.changes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +41,16 @@ class Attempts:
         return failure is None or self._clock.boottime_ns() >= failure.until_ns
 
     def fail(self, name: str, reason: str) -> None:
-        """It failed: twice as long a pause as the last time."""
+        """It failed: twice as long a pause as the last time. Another reason than before is logged:
+        nobody waits for what failed, so nobody else would be told."""
         before = self._failures.get(name)
+        reason = reason[:_MAX_REASON]
+        if before is None or before.reason != reason:
+            _log.warning("not done yet, tried again", act=name, reason=reason)
         pause = FIRST_PAUSE_SECONDS if before is None else before.pause_seconds * 2
         pause = min(pause, MAX_PAUSE_SECONDS)
         until_ns = self._clock.boottime_ns() + int(pause * _NANOSECONDS)
-        self._failures[name] = _Failure(reason[:1_000], pause, until_ns)
+        self._failures[name] = _Failure(reason, pause, until_ns)
 
     def succeed(self, name: str) -> None:
         """It went well."""

@@ -1,3 +1,5 @@
+from structlog.testing import capture_logs
+
 from gateway.changes.attempts import MAX_PAUSE_SECONDS, Attempts
 from gateway.clock import ManualClock
 
@@ -41,3 +43,17 @@ def test_the_problem_names_all_that_fail_until_they_succeed_or_are_forgotten() -
     assert attempts.problem == "b: down"
     attempts.keep(["c"])
     assert attempts.problem is None
+
+
+def test_a_failure_is_logged_once_for_each_reason() -> None:
+    attempts = Attempts(ManualClock())
+    with capture_logs() as logs:
+        for reason in ("down", "down", "full", "full"):
+            attempts.fail("a", reason)
+        attempts.succeed("a")
+        attempts.fail("a", "full")
+    assert [(line["act"], line["reason"]) for line in logs] == [
+        ("a", "down"),
+        ("a", "full"),
+        ("a", "full"),
+    ]
