@@ -39,7 +39,7 @@ from gateway.engine.opa import EngineLimits
 from gateway.engine.port import Engine
 from gateway.engine.remote import RemoteLimits, RemoteOpa, parse_server
 from gateway.engine.supervisor import SupervisedOpa, SupervisionLimits
-from gateway.errors import ConfigError, EngineError
+from gateway.errors import ChangeRefusedError, ConfigError, EngineError
 from gateway.identity.tls import client_context
 from gateway.sealed.port import SopsKeyService
 from gateway.transparency.notes import Verifier
@@ -134,7 +134,10 @@ async def _require_active(
         seed = await asyncio.to_thread(read_seed, config)
         await asyncio.to_thread(_keep, config, store, seed, floor)
         await log.append([Draft("key.created", actor, canonical.encode(key)) for key in new_keys])
-        state = await begin(journal, seed.bundle, floor.hash, _FIRST, actor)
+        try:
+            state = await begin(journal, seed.bundle, floor.hash, _FIRST, actor)
+        except ChangeRefusedError:  # another gateway began the same log just now: follow it
+            state = await journal.refresh()
     if state.active is None:
         raise ConfigError("no policy is in force")
     return state.active

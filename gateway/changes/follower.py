@@ -88,8 +88,9 @@ class Follower:
                 self._warm_up(self._journal.state)  # again, where an engine would not start
                 await self._engines.retire(_used(self._journal.state))
             except GatewayError as error:
-                if self._policy is not None and self._policy.hold is not None:
-                    self._hold(self._policy.ref.activation, str(error))
+                self._explain(str(error))
+            except Exception as error:  # noqa: BLE001 (a defect must not end the following)
+                self._explain(f"a defect: {type(error).__name__}")
 
     async def _catch_up(self) -> None:
         state = await self._journal.refresh()
@@ -105,6 +106,11 @@ class Follower:
         ref = PolicyRef(activation, policy.ref.revision, policy.ref.bundle, policy.ref.floor)
         self._policy = replace(policy, ref=ref, hold=why)
         self._publish(ref)
+
+    def _explain(self, why: str) -> None:
+        """Say why everything is kept, where it is."""
+        if self._policy is not None and self._policy.hold is not None:
+            self._hold(self._policy.ref.activation, why)
 
     async def _swap(self, policy: ActivePolicy) -> None:
         self._policy = policy

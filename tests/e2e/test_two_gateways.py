@@ -79,6 +79,24 @@ def pair(tmp_path: Path) -> Iterator[Pair]:
         end(b)
 
 
+def test_both_may_begin_a_log_at_once(tmp_path: Path) -> None:
+    a = LiveGateway.make(tmp_path / "place")
+    begin_with(a, small(a, 1))
+    b = a.beside("gateway-2")
+    try:
+        a.begin()
+        b.begin()
+        for gateway in (a, b):
+            with gateway.client(OPERATOR_URI) as operator:
+                gateway.await_status(operator, "/readyz", httpx.codes.OK)
+        reading = Reading.of(a)
+        assert len(reading.types("log.opened")) == len(reading.types("bundle.activated")) == 1
+        assert len(reading.types("gateway.started")) == 2
+    finally:
+        end(a)
+        end(b)
+
+
 def test_both_serve_the_same_while_both_are_asked(pair: Pair) -> None:
     second = small(pair.a, 2)
     with contextlib.ExitStack() as stack:
@@ -189,3 +207,4 @@ def _is_serving(client: httpx.Client, activation: int) -> bool:
 def _say(line: str) -> None:
     """For pytest to show with a failure, or with -s."""
     sys.stdout.write(f"{line}\n")
+/root/.pyenv/libexec/pyenv-hooks: line 24: enable: cannot open shared object /root/.pyenv/libexec/pyenv-realpath.dylib: /root/.pyenv/libexec/pyenv-realpath.dylib: cannot open shared object file: No such file or directory
