@@ -26,6 +26,7 @@ class Place:
     failing: Exception | None = None
     told: list[PolicyRef] = field(default_factory=list)
     engines: dict[str, FakeEngine] = field(default_factory=dict)
+    made: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
         queue = self.queue
@@ -44,6 +45,7 @@ class Place:
     async def _make(self, bundle: Bundle) -> Engine:
         if self.failing is not None:
             raise self.failing
+        self.made.set()
         return self.engines.setdefault(bundle.revision, FakeEngine())
 
     @property
@@ -137,11 +139,12 @@ def test_an_approved_bundle_is_warm_before_its_rollout_and_closed_after_a_reject
         await queue.test(id)
         await queue.assess(id)
         await place.follower.look()
+        place.made.clear()
         bundle = str(queue.state.changes[id].subject["bundle"])
         assert not place.live.is_ready(bundle)
         await queue.approve(id)
         await place.follower.look()
-        await asyncio.sleep(0)  # the look has begun it
+        await asyncio.wait_for(place.made.wait(), 30)  # the look has begun it
         await place.live.ready(bundle, is_candidate=True)
         assert place.live.is_ready(bundle)
         await queue.service.reject(CY, id, "not this one")
