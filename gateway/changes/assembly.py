@@ -34,8 +34,8 @@ class Assembly:
         self._max_age_days = max_age_days
 
     async def assemble(self, state: Governance, before: ActivePolicy | None) -> ActivePolicy:
-        """The policy of this state; a step that goes on keeps its meter. Raises BundleError,
-        EngineError, ConfigError, StorageError."""
+        """The policy of this state; a step that goes on keeps its meter, and losses count until the
+        rollout's end. Raises BundleError, EngineError, ConfigError, StorageError."""
         active = state.active
         if active is None:
             raise ConfigError("no policy is in force yet")
@@ -95,9 +95,6 @@ def _candidate(
     rollout: Rollout, live: LiveBundle, floor: Floor, before: ActivePolicy | None
 ) -> CandidatePolicy:
     lanes = Lanes(rollout.bundle, rollout.steps[: rollout.step + 1])
-    meter = ShadowMeter()
-    if before is not None and before.candidate is not None and before.candidate.lanes == lanes:
-        meter = before.candidate.meter
     return CandidatePolicy(
         bundle=rollout.bundle,
         revision=rollout.revision,
@@ -106,5 +103,15 @@ def _candidate(
         declaration=live.bundle.class_declaration,
         schedule=live.schedule,
         lanes=lanes,
-        meter=meter,
+        meter=_meter(lanes, before.candidate if before is not None else None),
     )
+
+
+def _meter(lanes: Lanes, before: CandidatePolicy | None) -> ShadowMeter:
+    """A step's own. Losses count from step to step: one that was seen just before a step ended, or
+    that is still being noted, halts the next."""
+    if before is None or before.bundle != lanes.bundle:
+        return ShadowMeter()
+    if before.lanes == lanes:
+        return before.meter
+    return ShadowMeter(losses=before.meter.losses)

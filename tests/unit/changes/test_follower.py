@@ -1,5 +1,3 @@
-"""What one process serves, as the log's journal goes on under it."""
-
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -9,177 +7,163 @@ from gateway.changes.assembly import Assembly
 from gateway.changes.engines import Engines, Makers
 from gateway.changes.follower import Follower
 from gateway.changes.journal import Journal
-from gateway.changes.scope import parse_protection
 from gateway.engine.port import Engine
 from gateway.errors import EngineError
 from gateway.wire.verdicts import PolicyRef
-from tests.fakes.changes import ANN, CY, Queue, everywhere, opened
+from tests.fakes.changes import Queue, everywhere, opened
 from tests.fakes.engine import FakeEngine
 
 
 @dataclass
-class Place:
-    """A process beside the queue's: it sees what the queue appended only by looking. `failing` is
-    what making an engine raises; `told` are all published policies."""
+class Process:
+    """A follower over a queue's log and journal. Engines of versions in `broken` do not start."""
 
-    queue: Queue = field(default_factory=Queue)
-    failing: Exception | None = None
-    told: list[PolicyRef] = field(default_factory=list)
-    engines: dict[str, FakeEngine] = field(default_factory=dict)
-    made: asyncio.Event = field(default_factory=asyncio.Event)
+    queue: Queue
+    broken: set[int] = field(default_factory=set)
+    published: list[PolicyRef] = field(default_factory=list)
+    made: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        queue = self.queue
-        self.live = Engines(
-            queue.store,
-            lambda archive: opened(archive).bundle,
-            Makers(self._make, self._make),
-            drain_seconds=0.0,
+        self.journal = Journal(self.queue.log, self.queue.clock)
+        makers = Makers(self._make, self._make)
+        self.engines = Engines(
+            self.queue.store, lambda archive: opened(archive).bundle, makers, drain_seconds=0.0
         )
-        self.journal = Journal(queue.log, queue.clock)
-        assembly = Assembly(self.live, lambda note: None, 90)
+        assembly = Assembly(self.engines, lambda name: None, 90)
         self.follower = Follower(
-            self.journal, queue.log, assembly, self.live, self.told.append, asyncio.Event()
+            self.journal, self.queue.log, assembly, self.engines, self.published.append
         )
 
     async def _make(self, bundle: Bundle) -> Engine:
-        if self.failing is not None:
-            raise self.failing
-        self.made.set()
-        return self.engines.setdefault(bundle.revision, FakeEngine())
+        self.made.append(bundle.version)
+        if bundle.version in self.broken:
+            raise EngineError("OPA was not healthy within 20 s")
+        return FakeEngine()
 
-    @property
-    def numbers(self) -> list[int]:
-        """The activation numbers that collectors were told, each once."""
-        return list(dict.fromkeys(ref.activation for ref in self.told))
+    async def look(self, times: int = 1) -> None:
+        for _ in range(times):
+            await self.follower.look()
+            await self.settle()
+
+    async def settle(self) -> None:
+        """Let an engine that is being warmed up come to its end."""
+        if self.follower._warming is not None:
+            await self.follower._warming
 
 
-def scenario(run: Callable[[Place], Awaitable[None]]) -> None:
-    async def started() -> None:
-        place = Place()
-        await place.queue.begin()
-        await place.follower.start()
+def play(scene: Callable[[Queue, Process], Awaitable[None]]) -> None:
+    async def run() -> None:
+        queue = Queue()
+        await queue.begin()
+        process = Process(queue)
+        await process.follower.start()
         try:
-            await run(place)
+            await scene(queue, process)
         finally:
-            await place.live.aclose()
+            await process.engines.aclose()
 
-    asyncio.run(started())
-
-
-def test_what_others_put_in_force_is_served_after_the_next_look() -> None:
-    async def run(place: Place) -> None:
-        wish = parse_protection("glob", "desk-*", "under attack", "")
-        first = place.follower().ref
-        await place.queue.service.protect(ANN, wish)
-        assert place.follower().ref == first
-        await place.follower.look()
-        policy = place.follower()
-        assert policy.ref.activation == place.queue.state.activation > first.activation
-        assert policy.ref.bundle == first.bundle
-        assert policy.ref.floor != first.floor
-        assert policy.hold is None
-        assert place.numbers == [first.activation, policy.ref.activation]
-
-    scenario(run)
+    asyncio.run(run())
 
 
-def test_what_cannot_be_served_is_told_and_everything_is_kept_until_it_can() -> None:
-    async def run(place: Place) -> None:
-        before = place.follower()
-        place.failing = EngineError("no room for another OPA")
-        await place.queue.bring_in_force(2)
-        await place.follower.look()
-        held = place.follower()
-        assert held.ref.activation == place.queue.state.activation
-        assert held.ref.bundle == before.ref.bundle
-        assert held.hold == place.follower.problem == "no room for another OPA"
-        assert place.numbers[-1] == held.ref.activation
-        place.failing = None
-        await place.follower.look()
-        policy = place.follower()
-        assert policy.hold is None
-        assert policy.ref.revision.startswith("2-")
-        assert policy.engine is place.engines[policy.ref.revision]
-
-    scenario(run)
+async def approved(queue: Queue, version: int = 2) -> str:
+    id = await queue.stage(version)
+    await queue.test(id)
+    await queue.assess(id)
+    await queue.approve(id)
+    return id
 
 
-def test_a_defect_does_not_end_the_following() -> None:
-    async def run(place: Place) -> None:
-        place.failing = RuntimeError("nobody thought of this")
-        await place.queue.bring_in_force(2)
-        await place.follower.look()
-        assert place.follower.problem == "a defect: RuntimeError"
-        place.failing = None
-        await place.follower.look()
-        assert place.follower.problem is None
+def test_what_others_appended_is_served() -> None:
+    async def scene(queue: Queue, process: Process) -> None:
+        id = await approved(queue)
+        await queue.step(id, 0, [everywhere()])
+        await process.look()
+        policy = process.follower()
+        assert policy.candidate is not None
+        assert policy.candidate.revision.startswith("2-")
+        assert policy.ref.activation == queue.state.activation
+        assert process.published[-1] == policy.ref
+        await queue.activate(id)
+        await process.look()
+        assert process.follower().ref.revision.startswith("2-")
+        assert process.follower().candidate is None
 
-    scenario(run)
-
-
-def test_a_log_that_cannot_be_read_changes_nothing() -> None:
-    async def run(place: Place) -> None:
-        policy = place.follower()
-        await place.queue.bring_in_force(2)
-        place.queue.log.failing = "the disk is gone"
-        await place.follower.look()
-        assert place.follower() is policy
-        place.queue.log.failing = None
-        await place.follower.look()
-        assert place.follower().ref.activation == place.queue.state.activation
-
-    scenario(run)
+    play(scene)
 
 
-def test_an_approved_bundle_is_warm_before_its_rollout_and_closed_after_a_rejection() -> None:
-    async def run(place: Place) -> None:
-        queue = place.queue
-        id = await queue.stage(2)
-        await queue.test(id)
-        await queue.assess(id)
-        await place.follower.look()
-        place.made.clear()
+def test_what_this_process_appended_and_has_read_already_is_served() -> None:
+    async def scene(queue: Queue, process: Process) -> None:
+        await process.look()
+        id = await approved(queue)
+        await queue.step(id, 0, [everywhere()])
+        await process.journal.refresh()  # as after each append of its own
+        await process.look()
+        assert process.follower().candidate is not None
+        assert process.follower().ref.activation == queue.state.activation
+
+    play(scene)
+
+
+def test_until_it_can_be_served_everything_is_kept_under_the_new_number() -> None:
+    async def scene(queue: Queue, process: Process) -> None:
+        process.broken = {2}
+        id = await approved(queue)
+        await queue.step(id, 0, [everywhere()])
+        await process.look()
+        policy = process.follower()
+        assert policy.ref.activation == queue.state.activation
+        assert policy.hold == process.follower.problem == "OPA was not healthy within 20 s"
+        process.broken = set()
+        await process.look()
+        assert process.follower.problem is None
+        assert process.follower().candidate is not None
+
+    play(scene)
+
+
+def test_an_approved_bundles_engine_is_warmed_up_and_tried_again() -> None:
+    async def scene(queue: Queue, process: Process) -> None:
+        process.broken = {2}
+        id = await approved(queue)
         bundle = str(queue.state.changes[id].subject["bundle"])
-        assert not place.live.is_ready(bundle)
-        await queue.approve(id)
-        await place.follower.look()
-        await asyncio.wait_for(place.made.wait(), 30)  # the look has begun it
-        await place.live.ready(bundle, is_candidate=True)
-        assert place.live.is_ready(bundle)
-        await queue.service.reject(CY, id, "not this one")
-        await place.follower.look()
-        await place.follower.look()  # nobody uses it any more, and it has drained
-        assert not place.live.is_ready(bundle)
-        [engine] = [one for name, one in place.engines.items() if name.startswith("2-")]
-        assert engine.closed
-        assert place.follower().hold is None
+        await process.look(2)
+        assert process.made == [1, 2, 2]  # the journal did not move in between
+        assert not process.engines.is_ready(bundle)
+        process.broken = set()
+        await process.look()
+        assert process.engines.is_ready(bundle)
+        assert process.follower.problem is None
 
-    scenario(run)
+    play(scene)
 
 
-def test_a_step_keeps_its_meter_while_other_things_change_and_the_next_has_a_new_one() -> None:
-    async def run(place: Place) -> None:
-        queue = place.queue
-        id = await queue.stage(2)
-        await queue.test(id)
-        await queue.assess(id)
-        await queue.approve(id)
+def test_a_change_that_waits_at_the_start_is_warmed_up_too() -> None:
+    async def run() -> None:
+        queue = Queue()
+        await queue.begin()
+        id = await approved(queue)
+        process = Process(queue)
+        await process.follower.start()
+        await process.look()
+        assert process.engines.is_ready(str(queue.state.changes[id].subject["bundle"]))
+        await process.engines.aclose()
+
+    asyncio.run(run())
+
+
+def test_a_step_that_goes_on_keeps_its_meter_and_the_next_has_its_own() -> None:
+    async def scene(queue: Queue, process: Process) -> None:
         steps = [everywhere(200), everywhere()]
+        id = await approved(queue)
         await queue.step(id, 0, steps)
-        await place.follower.look()
-        first = place.follower().candidate
-        await queue.service.protect(ANN, parse_protection("glob", "desk-*", "under attack", ""))
-        await place.follower.look()
-        second = place.follower().candidate
+        await process.look()
+        first = process.follower().candidate
+        await queue.note("exception.ended", id="c0", cause="x") if False else None
         await queue.step(id, 1, steps)
-        await place.follower.look()
-        third = place.follower().candidate
+        await process.look()
+        second = process.follower().candidate
         assert first is not None
         assert second is not None
-        assert third is not None
-        assert second.meter is first.meter
-        assert second.floor.hash != first.floor.hash
-        assert third.meter is not first.meter
+        assert first.meter is not second.meter
 
-    scenario(run)
+    play(scene)
