@@ -10,7 +10,7 @@ from gateway.changes.journal import Journal
 from gateway.engine.port import Engine
 from gateway.errors import EngineError
 from gateway.wire.verdicts import PolicyRef
-from tests.fakes.changes import Queue, everywhere, opened
+from tests.fakes.changes import ANN, Queue, act, everywhere, opened
 from tests.fakes.engine import FakeEngine
 
 
@@ -112,7 +112,7 @@ def test_until_it_can_be_served_everything_is_kept_under_the_new_number() -> Non
         await process.look()
         policy = process.follower()
         assert policy.ref.activation == queue.state.activation
-        assert policy.hold == process.follower.problem == "OPA was not healthy within 20 s"
+        assert policy.hold == "OPA was not healthy within 20 s"
         process.broken = set()
         await process.look()
         assert process.follower.problem is None
@@ -158,12 +158,18 @@ def test_a_step_that_goes_on_keeps_its_meter_and_the_next_has_its_own() -> None:
         await queue.step(id, 0, steps)
         await process.look()
         first = process.follower().candidate
-        await queue.note("exception.ended", id="c0", cause="x") if False else None
+        row = {"id": "r", "glob": "a-*", "control": "", "reason": "urgent"}
+        await queue.note("protection.added", key=ANN.key, row=row, change=act("protection.add"))
+        await process.look()
+        same = process.follower().candidate
         await queue.step(id, 1, steps)
         await process.look()
         second = process.follower().candidate
         assert first is not None
+        assert same is not None
         assert second is not None
+        assert first.floor.hash != same.floor.hash
+        assert first.meter is same.meter
         assert first.meter is not second.meter
 
     play(scene)
