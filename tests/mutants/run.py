@@ -15,6 +15,9 @@ from tests.mutants.mutant import Mutant
 from tests.mutants.rego import mutate_module
 from tests.mutants.tables import mutate_table
 
+ROOTS = ("lib", "main", "rules")
+REGO_PER_DATA = 3
+
 
 class UnsoundError(Exception):
     """The unchanged policies fail their own tests or the corpus."""
@@ -61,10 +64,11 @@ class Progress:
 
 
 def make_mutants(opa: Path, policies: Path) -> list[Mutant]:
-    """Every candidate over rules/, lib/, main/ and data/, in the order of paths and lines."""
+    """Every candidate of what verdicts depend on, in the order of paths and lines."""
     found: list[Mutant] = []
     for path in sorted(policies.rglob("*.rego")):
-        if not path.name.endswith("_test.rego"):
+        is_test = path.name.endswith("_test.rego")
+        if path.relative_to(policies).parts[0] in ROOTS and not is_test:
             found += mutate_module(opa, policies, str(path.relative_to(policies)))
     for path in sorted((policies / "data").rglob("data.yaml")):
         found += mutate_table(policies, str(path.relative_to(policies)))
@@ -76,7 +80,7 @@ def judge_mutants(
 ) -> Iterator[Judgement]:
     """Judgements as they come, in an order that the seed decides; fewer than there are mutants
     when enough were judged or the budget is spent. Raises UnsoundError."""
-    order = sorted(mutants, key=lambda mutant: _rank(plan.seed, mutant))
+    order = _order(plan.seed, mutants)
     progress = Progress(len(order))
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         judges = _judges(plan, Path(folder))
@@ -91,10 +95,19 @@ def judge_mutants(
                     future.cancel()
 
 
-def _rank(seed: int, mutant: Mutant) -> bytes:
-    """A mutant's place in the order by what it is, so that another edit of the policies does not
-    draw a wholly different sample."""
-    return hashlib.sha256(f"{seed} {mutant.identity}".encode()).digest()
+def _order(seed: int, mutants: Sequence[Mutant]) -> list[Mutant]:
+    """Three of Rego, one of data, and so on: rows are many and alike. A mutant's place depends on
+    what it is, so that another edit of the policies does not draw a wholly different sample."""
+    ranked = sorted(
+        mutants, key=lambda one: hashlib.sha256(f"{seed} {one.identity}".encode()).digest()
+    )
+    rego = [one for one in ranked if one.path.endswith(".rego")]
+    data = [one for one in ranked if not one.path.endswith(".rego")]
+    order: list[Mutant] = []
+    while rego and data:
+        order += [*rego[:REGO_PER_DATA], data.pop(0)]
+        del rego[:REGO_PER_DATA]
+    return [*order, *rego, *data]
 
 
 def _judges(plan: Plan, folder: Path) -> "queue.SimpleQueue[Judge]":

@@ -20,8 +20,8 @@ Path_ = tuple[str | int, ...]
 # Who answers for a row and how it reads; no verdict depends on it.
 DESCRIPTIVE = frozenset({"id", "reason", "owner", "review_due", "title", "description", "message"})
 DESCRIPTIVE |= {"framework", "remediation", "rule", "law", "decision", "controls"}
-# What the gateway reads and no policy does; tests of the gateway are about these.
-OTHERS_TABLES = frozenset({"class", "windows"})
+# What no verdict depends on: the gateway and its rollouts read these.
+OTHERS_TABLES = frozenset({"class", "validation", "windows"})
 _GROUP = re.compile(r"\(([^()]*\|[^()]*)\)")
 
 
