@@ -55,8 +55,7 @@ def approve(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Approve somebody else's change: exactly the bundle that you name, with exactly the losses
-    that you name."""
+    """Approve somebody else's change: exactly the bundle and the losses that you name."""
     names = _losses(losses_file, accept_losses or [])
     with asking(person) as queue:
         _verify_shown(queue.show_change(id), bundle)

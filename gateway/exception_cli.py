@@ -26,8 +26,7 @@ def grant(
     region: Annotated[str, typer.Option(help="Only there; else everywhere.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Ask for an exception. It is granted when somebody else approves it (`gateway change
-    approve`)."""
+    """Ask for an exception; somebody else's `gateway change approve` grants it."""
     hours = _hours(last)
     pattern = parse_pattern_options(regex, glob)
     with asking(person) as queue:

@@ -64,8 +64,10 @@ def activate_command(
     justification: Annotated[str, typer.Option(help="why this change is made")],
     approval_id: Annotated[str, typer.Option(help="the approval that allows it")],
 ) -> None:
-    """Put the signed floor file that the configuration names in force, under the bundle that is in
-    force. It may only add protection. Running gateways follow within a second."""
+    """Put the configured floor file in force, under the bundle that is in force.
+
+    It may only add protection. Running gateways follow within a second.
+    """
     from gateway.changes.activation import Justification
     from gateway.configuration import load_configuration
 

@@ -48,8 +48,10 @@ def rollback(
     ] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Halt the rollout that is under way; without one, go back to an earlier bundle: everybody has
-    the more protective of both until somebody else approves."""
+    """Halt the rollout that is under way; without one, go back to an earlier bundle.
+
+    Everybody has the more protective of both until somebody else approves.
+    """
     with asking(person) as queue:
         value = queue.rollback(to, justification)
     show(value, as_json, print_summary)
