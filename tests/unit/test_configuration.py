@@ -9,7 +9,7 @@ WHOLE = """\
 trust_domain: example.org
 tls: {certificate: keys/gateway.pem, key: keys/gateway.key, ca: /etc/ca.pem}
 log: {origin: example.org/log, database: "sqlite:///gateway.db", checkpoint_key: keys/log.key}
-policies: {bundle: policies}
+policies: {bundle: policies.tar.gz, bundle_keys: [author.pub]}
 key_service: {age_identity: keys/age.txt}
 """
 
@@ -26,7 +26,10 @@ def test_defaults_and_paths_beside_the_file(tmp_path: Path) -> None:
     assert found.tls.certificate == tmp_path / "keys/gateway.pem"
     assert found.tls.ca == Path("/etc/ca.pem")
     assert found.tls.crl is None
-    assert found.policies.bundle == tmp_path / "policies"
+    assert found.policies.bundle == tmp_path / "policies.tar.gz"
+    assert found.policies.bundle_keys == (tmp_path / "author.pub",)
+    assert (found.rollout.share_permille, found.rollout.dwell_seconds) == (200, 600)
+    assert found.engine.remote is None
     assert (found.listen.host, found.listen.port) == ("127.0.0.1", 8443)
     assert found.policies.max_age_days == 90
     assert found.limits.body_bytes == 2 * 1024 * 1024
@@ -46,13 +49,41 @@ def test_other_database_urls_stay_as_they_are(tmp_path: Path, url: str) -> None:
     [
         ("trust_domain: example.org", "", "trust_domain"),
         ("trust_domain: example.org", "trust_domain: 7", "trust_domain"),
-        ("{bundle: policies}", "{bundle: policies, max_age_days: 0}", "policies.max_age_days"),
-        ("{bundle: policies}", "{bundle: policies, max_age_days: 367}", "policies.max_age_days"),
-        ("{bundle: policies}", "{bundle: policies, max_age_days: 1.5}", "policies.max_age_days"),
-        ("{bundle: policies}", "{bundle: 7}", "policies.bundle"),
-        ("{bundle: policies}", '{bundle: ""}', "policies.bundle"),
-        ("{bundle: policies}", "{bundel: policies}", "bundel"),
-        ("{bundle: policies}", "{bundle: policies, floor_keys: x}", "policies.floor_keys"),
+        (
+            "{bundle: policies.tar.gz, bundle_keys: [author.pub]}",
+            "{bundle: policies.tar.gz, bundle_keys: [author.pub], max_age_days: 0}",
+            "policies.max_age_days",
+        ),
+        (
+            "{bundle: policies.tar.gz, bundle_keys: [author.pub]}",
+            "{bundle: policies.tar.gz, bundle_keys: [author.pub], max_age_days: 367}",
+            "policies.max_age_days",
+        ),
+        (
+            "{bundle: policies.tar.gz, bundle_keys: [author.pub]}",
+            "{bundle: policies.tar.gz, bundle_keys: [author.pub], max_age_days: 1.5}",
+            "policies.max_age_days",
+        ),
+        ("{bundle: policies.tar.gz, bundle_keys: [author.pub]}", "{bundle: 7}", "policies.bundle"),
+        ("{bundle: policies.tar.gz, bundle_keys: [author.pub]}", '{bundle: ""}', "policies.bundle"),
+        (
+            "{bundle: policies.tar.gz, bundle_keys: [author.pub]}",
+            "{bundel: policies, bundle_keys: [author.pub]}",
+            "bundel",
+        ),
+        (
+            "{bundle: policies.tar.gz, bundle_keys: [author.pub]}",
+            "{bundle: policies.tar.gz, bundle_keys: [author.pub], floor_keys: x}",
+            "policies.floor_keys",
+        ),
+        (", bundle_keys: [author.pub]", "", "bundle_keys"),
+        ("key_service:", "rollout: {share_permille: 0}\nkey_service:", "rollout.share_permille"),
+        ("key_service:", "rollout: {regions: [a/b]}\nkey_service:", "rollout.regions"),
+        (
+            "key_service:",
+            "engine: {remote: {servers: [], ca: a, certificate: b, key: c}}\nkey_service:",
+            "engine.remote.servers",
+        ),
         ("key_service:", "listen: {port: 65536}\nkey_service:", "listen.port"),
         ("key_service:", "listen: {port: 12:30}\nkey_service:", "listen.port"),
         ("key_service:", "limits: {body_bytes: 0}\nkey_service:", "limits.body_bytes"),
