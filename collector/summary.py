@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -185,11 +186,13 @@ def _describe_ledger(summary: CycleSummary) -> str:
 
 
 def _make_table(summary: CycleSummary) -> Table:
-    table = Table(title=f"Cycle {summary.cycle}", show_lines=True)
-    table.add_column("Processes", overflow="fold", ratio=3)
+    table = Table(
+        title=f"Cycle {summary.cycle}", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0)
+    )
+    table.add_column("Processes", overflow="fold", max_width=18)
     table.add_column("Proposed", no_wrap=True)
-    table.add_column("Verdict", overflow="fold", min_width=10)
-    table.add_column("Controls and obligations", overflow="fold", ratio=4)
+    table.add_column("Verdict", overflow="fold", min_width=12, max_width=12)
+    table.add_column("Controls and obligations", overflow="fold")
     table.add_column("Kept", justify="right", no_wrap=True)
     table.add_column("Dropped", justify="right", no_wrap=True)
     for row in tabulate_alike(summary.settled):
@@ -197,18 +200,19 @@ def _make_table(summary: CycleSummary) -> Table:
             make_plain(_describe_names(row)),
             row.proposed,
             row.verdict,
-            make_plain("\n".join([", ".join(row.controls), *row.obligations])),
+            make_plain("\n".join([*row.controls, *row.obligations])),
             str(row.kept),
             str(row.dropped + row.sampled_out),
+            end_section=True,
         )
     return table
 
 
 def _describe_names(row: ClassRow) -> str:
-    shown = ", ".join(row.names[:_MAX_NAMES])
+    shown = "\n".join(row.names[:_MAX_NAMES])
     rest = len(row.names) - _MAX_NAMES
-    more = f" and {rest} more" if rest > 0 else ""
-    return f"{shown}{more} ({row.processes} processes)" if row.processes > 1 else shown
+    more = f"\nand {rest} more" if rest > 0 else ""
+    return f"{shown}{more}\n({row.processes} processes)" if row.processes > 1 else shown
 
 
 def make_plain(text: str) -> str:
