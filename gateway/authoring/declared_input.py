@@ -8,7 +8,8 @@ from typing import Any
 
 from gateway.authoring.catalogue import found
 from gateway.authoring.finding import Finding
-from gateway.authoring.input_reads import ANY, INDEX, InputRead, Steps
+from gateway.authoring.input_atoms import ANY, INDEX, Steps
+from gateway.authoring.input_reads import InputRead
 
 _LEAF = object()
 _ATTRIBUTES = object()

@@ -11,47 +11,25 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.authoring.finding import Place
+from gateway.authoring.input_atoms import (
+    ANY,
+    INDEX,
+    Atoms,
+    DataPath,
+    InputPath,
+    Many,
+    Node,
+    Steps,
+    Text,
+    declared,
+    dotted,
+)
 from gateway.authoring.modules import Module, rule_name
 
-ANY = "*"  # a step that is not known, or each of an array's items
-INDEX = "#"  # a step by a number
 _MAX_ROUNDS = 20
 _MAX_STEPS = 12
 _BIND_PASSES = 2
 
-Node = Mapping[str, Any]
-Steps = tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class InputPath:
-    """A part of `input`."""
-
-    steps: Steps
-
-
-@dataclass(frozen=True, slots=True)
-class DataPath:
-    """A part of `data`, base or virtual."""
-
-    steps: Steps
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    """A known text."""
-
-    value: str
-
-
-@dataclass(frozen=True, slots=True)
-class Many:
-    """A collection of these."""
-
-    items: "Atoms"
-
-
-Atoms = frozenset[InputPath | DataPath | Text | Many]
 _NOTHING: Atoms = frozenset()
 _Environment = dict[str, Atoms]
 _Name = tuple[Steps, str]  # package and rule
@@ -193,7 +171,7 @@ class _Scope:
     def _nested(self, body: Sequence[Node], environment: _Environment) -> _Environment:
         inner = dict(environment)
         for expression in body:
-            for name in _declared(expression["terms"]):
+            for name in declared(expression["terms"]):
                 inner.pop(name, None)
         self._body(body, inner)
         return inner
@@ -202,7 +180,7 @@ class _Scope:
 
     def _bind_expression(self, terms: Any, environment: _Environment) -> None:
         if isinstance(terms, list):
-            operator = _dotted(terms[0])
+            operator = dotted(terms[0])
             if operator in ("assign", "eq") and len(terms) == 3:
                 self._bind_pair(terms[1], terms[2], environment)
                 if operator == "eq":
@@ -372,7 +350,7 @@ class _Scope:
                 known = self._analysis.parameters.get((function, at), _NOTHING)
                 self._analysis.parameters[(function, at)] = known | atoms
             return self._analysis.results[function]
-        return self._builtin(_dotted(call[0]), call, arguments, environment, term or call[0])
+        return self._builtin(dotted(call[0]), call, arguments, environment, term or call[0])
 
     def _function(self, reference: Node) -> _Name | None:
         if reference.get("type") != "ref":
@@ -418,33 +396,3 @@ class _Scope:
             case "array.slice" | "sort":
                 return arguments[0]
         return _NOTHING
-
-
-def _dotted(reference: Node) -> str:
-    if reference.get("type") != "ref":
-        return ""
-    return ".".join(str(part["value"]) for part in reference["value"])
-
-
-def _declared(terms: Any) -> Iterable[str]:
-    """The variables that an expression declares: by `some` and by `:=`."""
-    patterns: list[Node] = []
-    if isinstance(terms, list):
-        if _dotted(terms[0]) == "assign":
-            patterns.append(terms[1])
-    elif "symbols" in terms:
-        for symbol in terms["symbols"]:
-            patterns += symbol["value"][1:-1] if symbol.get("type") == "call" else [symbol]
-    return (name for pattern in patterns for name in _variables(pattern))
-
-
-def _variables(pattern: Node) -> Iterable[str]:
-    match pattern.get("type"):
-        case "var":
-            yield pattern["value"]
-        case "array":
-            for item in pattern["value"]:
-                yield from _variables(item)
-        case "object":
-            for _, item in pattern["value"]:
-                yield from _variables(item)
