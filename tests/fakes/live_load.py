@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,9 +18,10 @@ JOIN_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What one answer said of the policy, the effects and the entry."""
+    """What one answer said of the policy, of each process (by name), and of the entry."""
 
     policy: tuple[int, str, str]
+    actions: Mapping[str, str]
     effects: frozenset[str]
     leased: frozenset[int]
     entry: tuple[int, str]
@@ -70,6 +71,7 @@ class Asking:
         self.answers.append(
             Answered(
                 (policy["activation"], policy["bundle"], policy["revision"]),
+                {ref.partition(":")[2]: verdicts[place]["action"] for ref, place in body["refs"]},
                 frozenset(verdict["effect"] for verdict in verdicts),
                 frozenset(v["lease"]["activation"] for v in verdicts if v["lease"] is not None),
                 (entry["index"], entry["leaf_hash"]),

@@ -85,8 +85,9 @@ class Reading:
 
     def verify_decisions(self) -> int:
         """Each `decisions` entry was made under what was in force just then, and so was each
-        verdict that it cites; how many there are."""
+        verdict that it cites; how many there are. One number has one floor."""
         number = 0
+        floors: dict[int, str] = {}
         for entry, newest in self._with_newest():
             if entry.type == "decisions":
                 number += 1
@@ -98,6 +99,8 @@ class Reading:
                     self._verify_evaluation(cited.evaluation, entry.seq, newest)
             elif entry.type == "evaluations":
                 self._verify_evaluation(entry, entry.seq + 1, newest)
+                floor = entry.body["floor"]
+                assert floors.setdefault(newest, floor) == floor, (entry.seq, newest)
         return number
 
     def verify_answer(self, answer: httpx.Response) -> None:

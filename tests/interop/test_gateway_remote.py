@@ -48,7 +48,7 @@ def opa(tmp_path: Path, gateway: LiveGateway) -> Iterator[RemoteServer]:
     ca: {server.keys / CA_BUNDLE}
     certificate: {certificate}
     key: {key}
-    switch_seconds: 30
+    switch_seconds: 240
 key_service:""",
     )
     try:
