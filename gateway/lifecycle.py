@@ -112,7 +112,7 @@ async def run_lifecycle(
         await follower.start()
         watch = asyncio.create_task(follower.follow(), name="policy-follower")
         stack.callback(watch.cancel)
-        records = Records(journal, log, store, actor)
+        records = Records(journal, log, store)
         queue = ChangeService(records, opener, clock)
         yield Lifecycle(
             journal, queue, follower, engines, store, tuple(keys), feed, archives, sealed, opener

@@ -30,12 +30,11 @@ OpenBundle = Callable[[bytes], SignedBundle]
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """Where changes are recorded. `actor` is the gateway's own SPIFFE id."""
+    """Where changes are recorded; the actor of each entry is the person."""
 
     journal: Journal
     log: Log
     store: BundleStore
-    actor: str
 
 
 class ChangeService:
@@ -47,7 +46,6 @@ class ChangeService:
         self._journal = records.journal
         self._log = records.log
         self._store = records.store
-        self._actor = records.actor
         self._open_bundle = open_bundle
         self._clock = clock
         self._opening = asyncio.Lock()  # each costs tenths of a second of a processor
@@ -60,7 +58,7 @@ class ChangeService:
         try:
             candidate = await self._take(archive)
             state = await self._append(
-                lambda state: candidates.stage_drafts(state, person, candidate, reasons)
+                person, lambda state: candidates.stage_drafts(state, person, candidate, reasons)
             )
         except (BundleError, ChangeRefusedError) as error:
             await self._record_refusal(person, archive, str(error), reasons)
@@ -87,7 +85,7 @@ class ChangeService:
                 scope.verify_soft(change.subject["rules"], self._levels_of(state))
             return approvals.approval_drafts(state, person, change, said, reasons)
 
-        state = await self._append(decide)
+        state = await self._append(person, decide)
         return self._summary(state, state.changes[change_id])
 
     async def reject(self, person: Person, change_id: str, justification: str) -> View:
@@ -98,14 +96,14 @@ class ChangeService:
             change = approvals.change_named(state, change_id)
             return approvals.rejection_drafts(state, person, change, reasons)
 
-        state = await self._append(decide)
+        state = await self._append(person, decide)
         return self._summary(state, state.changes[change_id])
 
     async def protect(self, person: Person, wish: ProtectionWish) -> View:
         """A row of the floor, at once; approved afterwards."""
         reasons = parse_reasons(wish.reason)
         state = await self._append(
-            lambda state: requests.protection_drafts(state, person, wish, reasons)
+            person, lambda state: requests.protection_drafts(state, person, wish, reasons)
         )
         change = requests.standing_protection(state, wish)
         if change is None:  # somebody else has rejected it since
@@ -122,7 +120,7 @@ class ChangeService:
             scope.verify_soft(wish.rules, self._levels_of(state))
             return requests.exception_drafts(state, person, wish, expires, reasons)
 
-        state = await self._append(decide)
+        state = await self._append(person, decide)
         change = requests.standing_request(state, wish)
         if change is None:
             raise ChangeRefusedError("the exception was rejected meanwhile")
@@ -132,7 +130,7 @@ class ChangeService:
         """Ends a live exception now; whoever asked for it may, since it protects more."""
         reasons = parse_reasons(justification)
         state = await self._append(
-            lambda state: requests.revoke_drafts(state, person, change_id, reasons)
+            person, lambda state: requests.revoke_drafts(state, person, change_id, reasons)
         )
         return self._summary(state, state.changes[change_id])
 
@@ -147,7 +145,7 @@ class ChangeService:
         target = candidates.target_of(self._journal.state, to)
         await self._open_kept(target.bundle)
         state = await self._append(
-            lambda state: candidates.rollback_drafts(state, person, target, reasons)
+            person, lambda state: candidates.rollback_drafts(state, person, target, reasons)
         )
         return self._summary(state, _standing(state, Kind.ROLLBACK, target.bundle))
 
@@ -176,7 +174,9 @@ class ChangeService:
                 "a rollout stands; a rollback without a target halts it, and once an approver has "
                 "ended it, a rollback may name an earlier bundle"
             )
-        state = await self._append(lambda state: candidates.halt_drafts(state, person, reasons))
+        state = await self._append(
+            person, lambda state: candidates.halt_drafts(state, person, reasons)
+        )
         if state.rollout is None:
             raise ChangeRefusedError("the rollout was ended meanwhile")
         return self._summary(state, state.changes[state.rollout.id])
@@ -228,8 +228,8 @@ class ChangeService:
             )
         return signed.bundle
 
-    async def _append(self, decide: Decide) -> Governance:
-        return await self._journal.append(self._actor, decide)
+    async def _append(self, person: Person, decide: Decide) -> Governance:
+        return await self._journal.append(person.uri, decide)
 
     async def _record_refusal(
         self, person: Person, archive: bytes, reason: str, reasons: Reasons
@@ -244,7 +244,7 @@ class ChangeService:
             "change": change,
             "reason": _printable(reason),
         }
-        draft = Draft("bundle.refused", self._actor, canonical.encode(body))
+        draft = Draft("bundle.refused", person.uri, canonical.encode(body))
         await self._log.append([draft])
 
     def _summary(self, state: Governance, change: Change) -> View:

@@ -101,7 +101,7 @@ class Queue:
     def restart(self, journal: Journal | None = None) -> None:
         """Lose everything but log and store."""
         self.journal = journal or Journal(self.log, self.clock)
-        records = Records(self.journal, self.log, self.store, ACTOR)
+        records = Records(self.journal, self.log, self.store)
         self.service = ChangeService(records, opened, self.clock)
 
     @property
