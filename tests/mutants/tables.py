@@ -42,6 +42,7 @@ def mutate_table(policies: Path, path: str) -> list[Mutant]:
         return []
     content = (policies / path).read_bytes()
     document, lines = yaml.safe_load(content), _lines(yaml.compose(content, yaml.SafeLoader))
+    used = _used(policies) if Path(path).parts[1] == "regions" else None
     made = [
         Mutant(
             path,
@@ -52,6 +53,7 @@ def mutate_table(policies: Path, path: str) -> list[Mutant]:
             json.dumps(_changed(document, change), indent=1).encode(),
         )
         for change in _changes(document, ())
+        if used is None or not _is_unused_law(change, used)
     ]
     return list(number(made, json.dumps(document, indent=1).encode()))
 
@@ -63,6 +65,10 @@ def _changes(value: Any, path: Path_) -> Iterator[_Change]:
                 yield from _changes(member, (*path, key))
     elif isinstance(value, list):
         for index, item in enumerate(value):
+            if isinstance(item, dict) and item.get("relied_on") is False:
+                # Such a row decides nothing, until somebody relies on it.
+                yield _Change((*path, index, "relied_on"), "constant", "False", True)
+                continue
             named = item.get("id", item) if isinstance(item, dict) else item
             yield _Change((*path, index), "drop row", str(named), _GONE)
             if isinstance(item, dict):
@@ -74,6 +80,17 @@ def _changes(value: Any, path: Path_) -> Iterator[_Change]:
             yield _Change(path, "number", str(value), after)
     elif isinstance(value, str):
         yield from _texts(value, path)
+
+
+def _used(policies: Path) -> frozenset[str]:
+    """Every word of every other table: a jurisdiction that none names decides nothing."""
+    tables = (policies / "data").glob("*/data.yaml")
+    text = " ".join(path.read_text() for path in tables if path.parent.name != "regions")
+    return frozenset(re.findall(r"[\w-]+", text))
+
+
+def _is_unused_law(change: _Change, used: frozenset[str]) -> bool:
+    return change.path[0] == "places" and len(change.path) > 2 and change.before not in used
 
 
 def _texts(value: str, path: Path_) -> Iterator[_Change]:

@@ -55,3 +55,17 @@ def test_a_mutant_changes_one_value(made: list[Mutant]) -> None:
 
 def test_tables_that_no_policy_reads_have_none(tmp_path: Path) -> None:
     assert mutate_table(tmp_path, "data/windows/data.yaml") == []
+
+
+def test_what_no_law_names_and_nobody_relies_on_decides_nothing(tmp_path: Path) -> None:
+    for name, text in {
+        "regions": "places: {ireland: [eu, ie]}\n",
+        "adequacy": "decisions:\n  - {id: ch, jurisdiction: ch, relied_on: false}\n",
+        "gdpr": "family: {applies_to: {jurisdictions: [eu]}}\n",
+    }.items():
+        (tmp_path / "data" / name).mkdir(parents=True)
+        (tmp_path / "data" / name / "data.yaml").write_text(text)
+    regions = mutate_table(tmp_path, "data/regions/data.yaml")
+    assert [mutant.edit for mutant in regions] == ["eu → (nothing)"]
+    adequacy = mutate_table(tmp_path, "data/adequacy/data.yaml")
+    assert [mutant.edit for mutant in adequacy] == ["False → True"]
