@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(CURDIR)/.parts/bin:$(PATH)
 .DEFAULT_GOAL := help
-.PHONY: help demo test faults lint types contracts policies interop bench requirements clean
+.PHONY: help demo test faults reloads lint types contracts policies controls mutants mutants-sample interop bench bench-impact requirements clean
 
 help:  ## what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,10 @@ $(VENV)/dev.ok: requirements/dev.txt $(VENV)/runtime.ok
 .parts/bin/regal .parts/bin/age .parts/bin/age-keygen .parts/bin/sops: deploy/parts.py
 	@$(PYTHON) deploy/parts.py $(@F)
 
+# Older and newer versions, to see that they give the same verdicts.
+.parts/bin/opa-%: deploy/parts.py
+	@$(PYTHON) deploy/parts.py opa@$*
+
 demo: $(VENV)/runtime.ok .parts/bin/opa  ## the whole product on this machine's own processes
 	@$(BIN)/gateway demo
 
@@ -37,6 +41,9 @@ test: $(VENV)/dev.ok .parts/bin/opa  ## unit, contract, property, fault and end-
 
 faults: $(VENV)/dev.ok .parts/bin/opa  ## kill the gateway fifty times under eight clients
 	@GATEWAY_KILLS=50 $(BIN)/python -m pytest -s tests/faults/test_gateway_killed.py
+
+reloads: $(VENV)/dev.ok .parts/bin/opa  ## two hundred activations under 100 requests a second
+	@GATEWAY_RELOADS=200 $(BIN)/python -m pytest -s tests/e2e/test_reload_under_load.py
 
 lint: $(VENV)/dev.ok  ## ruff
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
@@ -50,13 +57,26 @@ contracts: $(VENV)/dev.ok  ## the direction of imports
 policies: $(VENV)/dev.ok .parts/bin/opa  ## OPA's own check, format and tests over policies/
 	@.parts/bin/opa check --strict --capabilities policies/capabilities.json -b policies
 	@test -z "$$(.parts/bin/opa fmt --list policies)" || { .parts/bin/opa fmt --list policies; exit 1; }
-	@.parts/bin/opa test policies
+	@$(BIN)/gateway policy check policies --strict
+	@$(BIN)/gateway policy test policies
 
-interop: $(VENV)/dev.ok .parts/bin/opa .parts/bin/regal .parts/bin/age .parts/bin/age-keygen .parts/bin/sops policies  ## the real parts
+controls: $(VENV)/dev.ok .parts/bin/opa  ## write docs/controls.md anew
+	@$(BIN)/gateway policy controls policies
+
+mutants: $(VENV)/dev.ok .parts/bin/opa  ## change the policies in 320 ways; the tests must notice
+	@$(BIN)/python -m tests.mutants
+
+mutants-sample: $(VENV)/dev.ok .parts/bin/opa
+	@$(BIN)/python -m tests.mutants --sample 60 --budget-seconds 60
+
+interop: $(VENV)/dev.ok .parts/bin/opa .parts/bin/regal .parts/bin/age .parts/bin/age-keygen .parts/bin/sops .parts/bin/opa-1.21.0 .parts/bin/opa-1.22.3 policies mutants-sample  ## the real parts
 	@$(BIN)/python -m pytest -s tests/interop
 
 bench: $(VENV)/dev.ok .parts/bin/opa  ## verdicts per second beside the real OPA, in one run
 	@$(BIN)/python -m bench.decisions
+
+bench-impact: $(VENV)/dev.ok .parts/bin/opa  ## a million recorded verdicts under a candidate
+	@$(BIN)/python -m bench.impact
 
 requirements:  ## pin the requirements anew (needs uv)
 	@requirements/compile.sh
