@@ -173,7 +173,13 @@ def _application(
     limits = BodyLimits(config.limits.body_bytes, config.limits.body_timeout_seconds)
     leases = RememberedLeases()
     service = DecisionService(
-        policy, opened.log, clock, opened.actor, metrics.observe, leases.remember
+        policy,
+        opened.log,
+        clock,
+        opened.actor,
+        metrics.observe,
+        leases.remember,
+        policy.look_soon,
     )
     ledger = LedgerService(opened.log, opened.heads, LeaseReconciliation(leases, clock))
     decide = decision_handler(service, limits, metrics)

@@ -65,6 +65,10 @@ class Follower:
         await self._swap(await self._assembly.assemble(state, None))
         return self()
 
+    def look_soon(self) -> None:
+        """Somebody has met a newer activation number: do not wait for the next look."""
+        self._wake.set()
+
     async def follow(self) -> None:
         """Look again and again; ends by cancellation."""
         while True:

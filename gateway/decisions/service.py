@@ -46,15 +46,18 @@ class DecisionService:
         actor: str,
         observe: "Callable[[str, int], None]" = lambda name, count: None,
         remember: "Callable[[str, Iterable[LeasedVerdict]], None]" = lambda subject, verdicts: None,
+        moved: Callable[[], None] = lambda: None,
     ) -> None:
         """`observe(name, count)` counts `permitted`, `overridden`, `fail_safe`, `evaluated`
-        and `failure:<code>`; `remember(subject URI, verdicts)` is told what is leased."""
+        and `failure:<code>`; `remember(subject URI, verdicts)` is told what is leased;
+        `moved()` that another activation is in force than `policy()` gives."""
         self._policy = policy
         self._log = log
         self._clock = clock
         self._actor = actor
         self._observe = observe
         self._remember = remember
+        self._moved = moved
         self._epoch: Epoch | None = None
         self._shadows: set[asyncio.Task[None]] = set()
 
@@ -115,6 +118,7 @@ class DecisionService:
                 return request, recording, await self._write(request, recording, actor)
             except MovedError as moved:
                 # Another activation came in between: nothing is answered under the old one (P2).
+                self._moved()
                 request, recording = request.kept(moved.activation, _MOVED), Recording((), (), ())
         raise LogUnavailableError("what is in force changes faster than this can be recorded")
 

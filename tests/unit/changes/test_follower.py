@@ -2,7 +2,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
+import pytest
+
 from gateway.bundles.folder import Bundle
+from gateway.changes import follower
 from gateway.changes.assembly import Assembly
 from gateway.changes.engines import Engines, Makers
 from gateway.changes.follower import Follower
@@ -22,6 +25,8 @@ class Process:
     broken: set[int] = field(default_factory=set)
     published: list[PolicyRef] = field(default_factory=list)
     made: list[int] = field(default_factory=list)
+    defect: Exception | None = None
+    told: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
         self.journal = Journal(self.queue.log, self.queue.clock)
@@ -31,10 +36,16 @@ class Process:
         )
         assembly = Assembly(self.engines, lambda name: None, 90)
         self.follower = Follower(
-            self.journal, self.queue.log, assembly, self.engines, self.published.append
+            self.journal, self.queue.log, assembly, self.engines, self._publish
         )
 
+    def _publish(self, ref: PolicyRef) -> None:
+        self.told.set()
+        self.published.append(ref)
+
     async def _make(self, bundle: Bundle) -> Engine:
+        if self.defect is not None:
+            raise self.defect
         self.made.append(bundle.version)
         if bundle.version in self.broken:
             raise EngineError("OPA was not healthy within 20 s")
@@ -57,6 +68,7 @@ def play(scene: Callable[[Queue, Process], Awaitable[None]]) -> None:
         await queue.begin()
         process = Process(queue)
         await process.follower.start()
+        process.told.clear()
         try:
             await scene(queue, process)
         finally:
@@ -171,5 +183,48 @@ def test_a_step_that_goes_on_keeps_its_meter_and_the_next_has_its_own() -> None:
         assert first.floor.hash != same.floor.hash
         assert first.meter is same.meter
         assert first.meter is not second.meter
+        assert first.meter.losses is second.meter.losses  # a loss seen at its end halts the next
+
+    play(scene)
+
+
+def test_who_meets_a_newer_number_hurries_the_next_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(follower, "LOOK_EVERY_SECONDS", 3_600.0)
+
+    async def scene(queue: Queue, process: Process) -> None:
+        following = asyncio.create_task(process.follower.follow())
+        await asyncio.sleep(0)
+        await queue.bring_in_force(2)
+        process.follower.look_soon()
+        async with asyncio.timeout(30):
+            await process.told.wait()
+        following.cancel()
+
+    play(scene)
+
+
+def test_a_defect_does_not_end_the_following() -> None:
+    async def scene(queue: Queue, process: Process) -> None:
+        process.defect = RuntimeError("nobody thought of this")
+        await queue.bring_in_force(2)
+        await process.look()
+        assert process.follower.problem == "a defect: RuntimeError"
+        process.defect = None
+        await process.look()
+        assert process.follower.problem is None
+
+    play(scene)
+
+
+def test_a_log_that_cannot_be_read_changes_nothing() -> None:
+    async def scene(queue: Queue, process: Process) -> None:
+        policy = process.follower()
+        await queue.bring_in_force(2)
+        queue.log.failing = "the disk is gone"
+        await process.look()
+        assert process.follower() is policy
+        queue.log.failing = None
+        await process.look()
+        assert process.follower().ref.activation == queue.state.activation
 
     play(scene)
