@@ -32,7 +32,6 @@ from gateway.impact.side import Side, side_of
 from gateway.impact.unseen import expected_unseen
 from gateway.recorded.bundles import StoredBundle, accepted_bundle, stored_bundle
 from gateway.recorded.floors import floor_of
-from gateway.recorded.protection import live_exceptions
 from gateway.recorded.reading import Reading, read_recorded
 from gateway.sealed.port import SopsKeyService
 
@@ -125,7 +124,6 @@ async def _run(
         before_us = now_us - (days + 1) * _DAY_US
         earlier = _read(evidence, before_us - days * _DAY_US, before_us, progress)
         active = _kept(evidence, serving.bundle)
-        exceptions = live_exceptions(serving.exceptions).live(now_us)
         sides: list[Side] = []
         async with AsyncExitStack() as stack:
             for bundle in (candidate, active):
@@ -133,7 +131,7 @@ async def _run(
                 stack.push_async_callback(engine.aclose)
                 await engine.start()
                 floor = floor_of(serving, bundle)
-                sides.append(side_of(bundle, floor, engine, exceptions))
+                sides.append(side_of(bundle, floor, engine))  # nor do live exceptions count
             impact = await assess(
                 sides[0],
                 sides[1],

@@ -13,7 +13,6 @@ from gateway.changes.examination import AssessmentResult
 from gateway.changes.journal import Journal
 from gateway.changes.state import Governance
 from gateway.clock import Clock, format_time
-from gateway.decisions.exceptions import Exceptions
 from gateway.decisions.floor import Floor, FloorRow, rows_of
 from gateway.decisions.policy import ActivePolicy
 from gateway.decisions.windows import Schedule
@@ -43,7 +42,8 @@ class Recorded:
 
 class RecordedAssessor:
     """The Assessor port. What is in force answers by the engine that serves it; the candidate by an
-    engine of its own, made for the assessment and ended after it."""
+    engine of its own, made for the assessment and ended after it. Both without live exceptions:
+    what one lifts for some days would hide that the candidate gives it up for good."""
 
     def __init__(
         self,
@@ -75,7 +75,7 @@ class RecordedAssessor:
         engine = await self._make(bundle)
         try:
             floor = self._floor(self._journal.state, rows_of(bundle))
-            candidate = side_of(stored, floor, engine, active.exceptions)
+            candidate = side_of(stored, floor, engine)
             impact = await assess(candidate, active, reading.classes, self._clock)
         finally:
             await engine.aclose()
@@ -86,23 +86,22 @@ class RecordedAssessor:
         cannot be served must not keep the one after it out."""
         if state.active is None:
             raise ChangeRefusedError("nothing is in force yet, so there is nothing to compare with")
-        exceptions = self._policy().exceptions.live(self._clock.now_us())
         try:
             live = await self._engines.ready(state.active.bundle, is_candidate=False)
             is_down = await live.engine.health() is not None
         except GatewayError:
-            return await self._unserved_side(state.active.bundle, exceptions)
+            return await self._unserved_side(state.active.bundle)
         floor = self._floor(state, live.rows)
         engine = Unserved() if is_down else live.engine
-        return side_of(accepted_bundle(live.bundle), floor, engine, exceptions)
+        return side_of(accepted_bundle(live.bundle), floor, engine)
 
-    async def _unserved_side(self, bundle_hash: str, exceptions: Exceptions) -> Side:
+    async def _unserved_side(self, bundle_hash: str) -> Side:
         archive = await asyncio.to_thread(self._recorded.store.get, bundle_hash)
         if archive is None:
             raise BundleError("the bundle in force is not in the store; restore a backup")
         stored = await asyncio.to_thread(stored_bundle, bundle_hash, archive)
         # No verdict comes of this floor, since the engine gives no answer.
-        return side_of(stored, self._policy().floor, Unserved(), exceptions)
+        return side_of(stored, self._policy().floor, Unserved())
 
     def _floor(self, state: Governance, rows: Sequence[FloorRow]) -> Floor:
         protections = protection_rows([one.row for one in state.protections])

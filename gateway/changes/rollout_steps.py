@@ -108,20 +108,23 @@ def activated(state: Governance, record: Record) -> Governance:
         activated_us=record.time_us,
     )
     if body["id"] is None:
-        _check_own_activation(state, activation)
+        activation = _own_activation(state, activation)
         after = state
     else:
         after = _completed(state, record, activation)
     return replace(after, active=activation, accepted=(*state.accepted, activation))
 
 
-def _check_own_activation(state: Governance, activation: Activation) -> None:
-    """Without a change: the first of a log, or the same bundle under another floor file."""
+def _own_activation(state: Governance, activation: Activation) -> Activation:
+    """Without a change: the first of a log, or the same bundle under another floor file, which
+    makes it no younger: its maximum age counts from when it came into force."""
     active = state.active
-    if active is not None:
-        found = (activation.bundle, activation.revision, activation.version)
-        in_force = (active.bundle, active.revision, active.version)
-        refuse_unless(found == in_force, "another bundle needs an approved change")
+    if active is None:
+        return activation
+    found = (activation.bundle, activation.revision, activation.version)
+    in_force = (active.bundle, active.revision, active.version)
+    refuse_unless(found == in_force, "another bundle needs an approved change")
+    return replace(activation, activated_us=active.activated_us)
 
 
 def _completed(state: Governance, record: Record, activation: Activation) -> Governance:
@@ -134,4 +137,21 @@ def _completed(state: Governance, record: Record, activation: Activation) -> Gov
     refuse_unless(found == wanted, f"it is not the bundle of {rollout.id}")
     same_floor = state.active is not None and activation.floor_note == state.active.floor_note
     refuse_unless(same_floor, "a bundle leaves the floor file as it is")
-    return replace(with_change(state, replace(change, stage=Stage.ACTIVE)), rollout=None)
+    after = with_change(state, replace(change, stage=Stage.ACTIVE))
+    return replace(_overtaken(after, activation), rollout=None)
+
+
+def _overtaken(state: Governance, activation: Activation) -> Governance:
+    """What waits was assessed, and perhaps approved, against a bundle that is over: what it would
+    take away of the new one's protection nobody has seen yet. An older version never comes."""
+    newest = max(state.newest_version, activation.version)
+    for change in state.changes.values():
+        if change.kind is not Kind.BUNDLE or change.stage not in WAITING:
+            continue
+        if int(change.subject["version"]) <= newest:
+            why = f"older than {activation.revision}, which came into force"
+            state = with_change(state, replace(change, stage=Stage.REJECTED, detail=why))
+        elif change.stage in (Stage.ASSESSED, Stage.APPROVED):
+            anew = replace(change, stage=Stage.TESTED, assessment=None, approval=None)
+            state = with_change(state, anew)
+    return state

@@ -157,33 +157,30 @@ class Steward:
     async def _test(self, change: Change) -> None:
         outcome = await self._examiners.trial(change)
         draft = examination.tested_draft(change, outcome)
-        is_first = await self._append_for(change, [draft], examination.needs_trial)
+        is_first = False
+
+        def decide(newest: Governance) -> Sequence[JournalDraft]:
+            nonlocal is_first
+            is_first = examination.needs_trial(newest.changes[change.id])
+            return [draft] if is_first else []
+
+        await self._journal.append(self._actor, decide)
         if is_first and not outcome.passed:
             body = canonical.encode({**examination.refusal_body(change, outcome)})
             await self._log.append([Draft("bundle.refused", self._actor, body)])
 
     async def _assess(self, change: Change) -> None:
+        in_force = self._journal.state.active
         result = await self._examiners.assessor.assess(change.subject["bundle"])
         report = await asyncio.to_thread(examination.keep_report, self._store, result.report)
         draft = examination.assessed_draft(change, result, report)
-        await self._append_for(change, [draft], examination.needs_assessment)
-
-    async def _append_for(
-        self,
-        change: Change,
-        drafts: Sequence[JournalDraft],
-        is_wanted: Callable[[Change], bool],
-    ) -> bool:
-        """Append unless somebody did meanwhile; whether it was this process."""
-        appended = False
 
         def decide(newest: Governance) -> Sequence[JournalDraft]:
-            nonlocal appended
-            appended = is_wanted(newest.changes[change.id])
-            return drafts if appended else []
+            is_current = newest.active == in_force  # else it is assessed again
+            is_wanted = examination.needs_assessment(newest.changes[change.id])
+            return [draft] if is_current and is_wanted else []
 
         await self._journal.append(self._actor, decide)
-        return appended
 
 
 def _examining(change: Change) -> str:

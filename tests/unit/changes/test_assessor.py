@@ -1,6 +1,7 @@
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,14 +12,16 @@ from gateway.changes.assessor import Recorded, RecordedAssessor
 from gateway.changes.engines import Engines, Makers
 from gateway.changes.examination import AssessmentResult
 from gateway.changes.journal import Journal
+from gateway.decisions.exceptions import NONE_GRANTED, Exceptions, LiveException
 from gateway.engine.port import Engine, RuleVerdict
 from gateway.errors import BundleError, EngineError
 from gateway.impact.report import losses_hash
 from gateway.recorded.bundles import accepted_bundle
 from gateway.wire.classes import ProcessClass
+from gateway.wire.patterns import parse_pattern
 from gateway.wire.verdicts import Reason
 from tests.fakes.changes import MemoryStore
-from tests.fakes.decisions import make_policy
+from tests.fakes.decisions import FAR_US, make_policy
 from tests.fakes.engine import FakeEngine, name_of
 from tests.fakes.log import ACTOR
 from tests.fakes.recorded import archive_of, bundle_files_of, memory_traffic, policy_of, service
@@ -49,13 +52,15 @@ def assess(
     is_candidate_down: bool = False,
     is_stored: bool = True,
     made: list[FakeEngine] | None = None,
+    kept: Sequence[Mapping[str, Any]] = (CARDS,),
+    exceptions: Exceptions = NONE_GRANTED,
 ) -> tuple[AssessmentResult, FakeEngine]:
     """The impact of a bundle with these services, and the engine that was made for it."""
-    active = parse_bundle(bundle_files_of([CARDS]))
+    active = parse_bundle(bundle_files_of(kept))
     candidate = parse_bundle(bundle_files_of(services, version=2))
     bundles = {active.hash: active, candidate.hash: candidate}
     store = MemoryStore()
-    store.put(active.hash, archive_of(bundle_files_of([CARDS])))
+    store.put(active.hash, archive_of(bundle_files_of(kept)))
     if is_stored:
         store.put(candidate.hash, archive_of(bundle_files_of(services, version=2)))
     engines_made = [] if made is None else made
@@ -87,7 +92,7 @@ def assess(
             Recorded(recorded, recorded, store),
             journal,
             engines,
-            make_policy,
+            lambda: replace(make_policy(), exceptions=exceptions),
             read,
             make,
             traffic.clock,
@@ -108,6 +113,14 @@ def test_what_a_bundle_gives_up_is_named() -> None:
     assert (result.classes, result.verdicts) == (3, 542)
     assert (result.more, result.less) == (0, 40)
     assert engine.closed
+
+
+def test_a_live_exception_hides_no_loss() -> None:
+    soft = service("card-", "SOFT/1", level="soft")
+    pattern = parse_pattern("glob", "card-vault", "test")
+    lifted = LiveException("c9", frozenset({"SOFT/1"}), pattern, "", "", "a test", FAR_US, "")
+    result, _ = assess([], kept=[soft], exceptions=Exceptions((lifted,)))
+    assert f"card-vault@{PLACE} SOFT/1" in result.losses
 
 
 def test_more_protection_loses_nothing() -> None:

@@ -145,14 +145,14 @@ def test_an_approved_bundle_that_is_old_by_now_is_not_rolled_out() -> None:
         old = await assessed(queue, 2)
         await queue.approve(old)
         await queue.bring_in_force(3)
-        await refused(queue, "older than what was in force", "rollout.stepped", **step(old, 0))
+        await refused(queue, "is rejected", "rollout.stepped", **step(old, 0))
         back = str((await queue.service.rollback(ANN, "", "wrong"))["id"])
         await queue.assess(back)
         await queue.approve(back)
         await queue.activate(back)
         assert queue.state.active is not None
         assert queue.state.active.version == 1
-        await refused(queue, "older than what was in force", "rollout.stepped", **step(old, 0))
+        await refused(queue, "is rejected", "rollout.stepped", **step(old, 0))
 
     play(story)
 
@@ -183,6 +183,39 @@ def test_without_a_change_only_the_floor_file_changes() -> None:
         state = await queue.note("bundle.activated", **{**same, "floor_note": HASH})
         assert state.active is not None
         assert state.active.floor_note == HASH
+
+    play(story)
+
+
+def test_another_floor_file_makes_the_bundle_no_younger() -> None:
+    async def story(queue: Queue) -> None:
+        first = queue.state.active
+        queue.clock.advance(86_400)
+        same = activation(opened(archive_of(1)))
+        state = await queue.note("bundle.activated", **{**same, "floor_note": HASH})
+        assert first is not None
+        assert state.active is not None
+        assert state.active.number > first.number
+        assert state.active.activated_us == first.activated_us
+
+    play(story)
+
+
+def test_what_waits_is_assessed_and_approved_anew_when_another_bundle_comes_into_force() -> None:
+    async def story(queue: Queue) -> None:
+        third = await assessed(queue, 3)
+        fourth = await assessed(queue, 4)
+        await queue.approve(fourth)
+        await queue.bring_in_force(2)
+        with pytest.raises(ChangeRefusedError, match="is not known yet"):
+            await queue.approve(third)
+        await refused(queue, "is not approved", "rollout.stepped", **step(fourth, 0))
+        for id in (third, fourth):
+            change = queue.state.changes[id]
+            assert (change.stage, change.assessment, change.approval) == (Stage.TESTED, None, None)
+        await queue.assess(fourth)
+        await queue.approve(fourth, CY)
+        await queue.step(fourth, 0, STEPS)
 
     play(story)
 

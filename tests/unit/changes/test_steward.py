@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from gateway.changes.approvals import Approving
-from gateway.changes.examination import MAX_NAMED_LOSSES
+from gateway.changes.examination import MAX_NAMED_LOSSES, AssessmentResult
 from gateway.changes.rollout import RolloutActs
 from gateway.changes.state import Governance, Stage
 from gateway.clock import format_time
@@ -13,7 +13,7 @@ from gateway.errors import EngineError
 from gateway.impact.report import losses_hash
 from tests.fakes.changes import ANN, BOB, Queue, act
 from tests.fakes.log import ACTOR
-from tests.fakes.stewards import UNREADY, Station
+from tests.fakes.stewards import UNREADY, FakeAssessor, Station
 
 Scene = Callable[[Queue, Station], Awaitable[None]]
 
@@ -170,6 +170,35 @@ def test_a_rollback_is_assessed_before_others_and_while_it_holds_for_everybody()
         assert stage_of(state, later) is Stage.TESTED
 
     play(scene)
+
+
+def test_an_impact_that_was_compared_with_a_bundle_that_is_over_counts_for_nothing() -> None:
+    async def scene(queue: Queue, station: Station) -> None:
+        later = await queue.stage(3)
+        await station.tick()
+        meanwhile = Meanwhile(queue)
+        station.assessor.assess = meanwhile.assess  # type: ignore[method-assign]
+        state = await station.tick()
+        assert state.active is not None
+        assert state.active.version == 2
+        assert stage_of(state, later) is Stage.TESTED
+        state = await station.tick()
+        assert stage_of(state, later) is Stage.ASSESSED
+
+    play(scene)
+
+
+class Meanwhile(FakeAssessor):
+    """Another bundle comes into force while the first impact is worked out."""
+
+    def __init__(self, queue: Queue) -> None:
+        super().__init__()
+        self._queue = queue
+
+    async def assess(self, bundle_hash: str) -> AssessmentResult:
+        if not self.assessed:
+            await self._queue.bring_in_force(2)
+        return await super().assess(bundle_hash)
 
 
 async def _granted(queue: Queue) -> str:
