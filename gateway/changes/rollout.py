@@ -76,6 +76,7 @@ class RolloutActs:
         self._validation = validation
         self._listed: tuple[str, frozenset[str]] = ("", frozenset())
         self._ill_since_ns: int | None = None
+        self._served: tuple[Lanes | None, int] = (None, 0)  # a step, and since when (boot time)
 
     async def watch(self, state: Governance) -> None:
         """Halt at once where a gate fails."""
@@ -103,6 +104,8 @@ class RolloutActs:
             await self._complete_rollback(rollout, change)
         else:
             await self._go_on(rollout, change)
+        if self._journal.state.rollout is not None:
+            self._note_served(self._journal.state.rollout)
 
     async def _start(self, state: Governance) -> None:
         waiting = promotion.next_to_roll_out(state)
@@ -124,7 +127,7 @@ class RolloutActs:
         await self._journal.append(self._actor, decide)
 
     async def _go_on(self, rollout: Rollout, change: Change) -> None:
-        waited_us = self._clock.now_us() - rollout.stepped_us
+        waited_us = self._waited_us(rollout)
         dwell_us = self._plan.dwell_seconds * _SECOND_US
         if waited_us < dwell_us:
             return
@@ -140,6 +143,22 @@ class RolloutActs:
                 return
         if await self._passes(rollout, change, found):
             await self._promote(rollout, change, found, is_thin)
+
+    def _note_served(self, rollout: Rollout) -> None:
+        """Since when this process serves the step."""
+        candidate = self._serving.candidate(rollout)
+        if candidate is not None and candidate.lanes != self._served[0]:
+            self._served = (candidate.lanes, self._clock.boottime_ns())
+
+    def _waited_us(self, rollout: Rollout) -> int:
+        """How long the step was looked at: since it began, and no longer than this process serves
+        it. What nobody measured while this process was down, and what only a wall clock that is
+        ahead says, does not count."""
+        if self._serving.candidate(rollout) is None:
+            return 0
+        self._note_served(rollout)
+        served_us = (self._clock.boottime_ns() - self._served[1]) // 1_000
+        return min(served_us, self._clock.now_us() - rollout.stepped_us)
 
     async def _passes(self, rollout: Rollout, change: Change, found: Measurements) -> bool:
         """Whether every gate holds; halts where one does not."""

@@ -102,7 +102,7 @@ def test_the_steps_are_those_of_the_plan_it_began_under() -> None:
         other = Station(
             queue, replace(PLAN, environments=("dev", "test"))
         )  # started anew under another configuration
-        await other.journal.refresh()
+        await other.tick()
         other.see()
         queue.clock.advance(DWELL)
         state = await other.tick()
@@ -141,6 +141,31 @@ def test_a_step_never_holds_for_less_than_its_time() -> None:
         assert step_of(await station.tick()) == 0
         queue.clock.advance(31)
         assert step_of(await station.tick()) == 1
+
+    play(scene)
+
+
+def test_a_process_counts_no_time_in_which_it_did_not_look() -> None:
+    async def scene(queue: Queue, station: Station) -> None:
+        await approved(queue, station)
+        await station.tick()
+        queue.clock.advance(10 * DWELL)  # nobody was up
+        other = Station(queue)
+        assert step_of(await other.tick()) == 0
+        queue.clock.advance(3 * DWELL - 0.001)
+        assert step_of(await other.tick()) == 0
+        queue.clock.advance(0.001)
+        assert step_of(await other.tick()) == 1
+
+    play(scene)
+
+
+def test_a_wall_clock_that_jumps_ahead_shortens_no_step() -> None:
+    async def scene(queue: Queue, station: Station) -> None:
+        await approved(queue, station)
+        await station.tick()
+        queue.clock.wall_us += 3_600_000_000
+        assert step_of(await station.tick()) == 0
 
     play(scene)
 
