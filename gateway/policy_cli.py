@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from gateway.change_cli import approve
 from gateway.decisions.floor import floor_text, parse_rows
 from gateway.errors import ConfigError
 from gateway.policy_build_cli import build
@@ -30,7 +31,7 @@ if TYPE_CHECKING:  # seconds of imports that other commands do not wait for
 
 policy_app = typer.Typer(no_args_is_help=True, help="Write, check and put in force policies.")
 _COMMANDS = (
-    check, test, explain, impact, controls, register, build, stage, protect, rollback
+    check, test, explain, impact, controls, register, build, stage, approve, protect, rollback
 )  # fmt: skip
 for command in _COMMANDS:
     policy_app.command()(command)
