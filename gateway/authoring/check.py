@@ -114,7 +114,7 @@ class _Rego:
     claims: list[ControlClaim]
     lists: list[ListClaim]
     is_whole: bool
-    are_cut_names_kept: bool
+    are_cut_names_kept: bool | None
 
 
 def _read(files: Mapping[str, bytes]) -> _Data:
@@ -154,7 +154,7 @@ def _check_rego(
         if capabilities is files and not syntax:
             findings += compile_modules(program)
         is_askable = data.is_whole and not findings and not syntax
-        keeps_cut_names = is_askable and are_cut_names_kept(program)
+        keeps_cut_names = are_cut_names_kept(program) if is_askable else None
     if data.is_whole and data.documents:
         with open_program(opa, {**readable, **around}, capabilities) as program:
             findings += compare_readings(program, data.tree, data.documents)
@@ -179,7 +179,7 @@ def _check_modules(modules: list[Module], data: _Data) -> _Rego:
     attributes, problems = _declared(data)
     findings += problems
     findings += check_reads(find_input_reads(modules, data.tree), attributes)
-    return _Rego(findings, claims, lists, is_whole=True, are_cut_names_kept=False)
+    return _Rego(findings, claims, lists, is_whole=True, are_cut_names_kept=None)
 
 
 def _declared(data: _Data) -> tuple[tuple[str, ...] | None, list[Finding]]:

@@ -105,14 +105,16 @@ def check_reviews(rows: Iterable[Row], today: date) -> list[Finding]:
     """Each control and each customisation has an owner and a date of review that is to come."""
     findings = []
     for row in rows:
-        if not (row.has_pattern or "id" in row.value):
-            continue  # a reason that policies copy, and no row
+        # Else a reason that policies copy, or the head of a family or table: what it says counts.
+        is_own = row.has_pattern or "id" in row.value
         owner = row.known("owner")
-        if not isinstance(owner, str) or not owner.strip():
+        is_owned = isinstance(owner, str) and owner.strip()
+        if (is_own or "owner" in row.value) and not is_owned:
             findings.append(
                 found("owner", row.place, "owner is missing", "name the team that answers for it")
             )
-        findings += _check_date(row, today)
+        if is_own or "review_due" in row.value:
+            findings += _check_date(row, today)
     return findings
 
 

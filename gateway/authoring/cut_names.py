@@ -26,15 +26,19 @@ _QUESTION: Mapping[str, Any] = {
 }
 
 
-def are_cut_names_kept(opa: OpaProgram) -> bool:
+def are_cut_names_kept(opa: OpaProgram) -> bool | None:
     """Ask the bundle in the program's folder about a process that says it goes by a cut name; False
-    when the answer is not a keep."""
+    when the answer is not a keep, None when the policies cannot be asked: what breaks them is told
+    elsewhere."""
     flags = ["--bundle", ".", "--format=json", "--strict-builtin-errors", "--stdin-input"]
     answer = opa.run(
         ["eval", *flags, "data.main.verdicts"], ASK_SECONDS, json.dumps(_QUESTION).encode()
     )
+    value = answer.value()
+    if isinstance(value, dict) and "errors" in value:
+        return None
     try:
-        verdict = answer.value()["result"][0]["expressions"][0]["value"][0]
+        verdict = value["result"][0]["expressions"][0]["value"][0]
         return bool(verdict["decision"] == "protect" and verdict["action"] == "keep")
     except (TypeError, KeyError, IndexError):
         return False

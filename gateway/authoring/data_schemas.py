@@ -143,13 +143,20 @@ def _sentence(keyword: str, wanted: Any) -> tuple[str, str]:
             bound = {"minimum": "at least", "maximum": "at most"}
             text = bound.get(keyword, "more than" if "Min" in keyword else "less than")
             return f"is not {text} {wanted}", "change the number"
+        case "minLength" if wanted == 1:
+            return "is empty", "write some text"
         case "minItems" | "minLength" | "minProperties":
-            return f"has fewer than {wanted}", "add what is missing"
+            return f"has fewer than {_counted(keyword, wanted)}", "add what is missing"
         case "maxItems" | "maxLength" | "maxProperties":
-            return f"has more than {wanted}", "remove what is too much"
+            return f"has more than {_counted(keyword, wanted)}", "remove what is too much"
         case "uniqueItems":
             return "holds a value twice", "remove one"
     return f"does not hold by the schema's {keyword}", "compare it with the schema"
+
+
+def _counted(keyword: str, number: Any) -> str:
+    noun = {"Length": "character", "Items": "item"}.get(keyword[3:], "name")
+    return f"{number} {noun}{'s' * (number != 1)}"
 
 
 def _unexpected(error: Any) -> Iterable[str]:

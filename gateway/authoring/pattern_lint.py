@@ -32,6 +32,13 @@ from gateway.wire.patterns import Pattern, PatternSet, is_anchored, parse_row
 # OPA's globs know {a,b} and \ and no [^…]; the floor's know * ? […] and [!…] (formats section 7).
 _READ_DIFFERENTLY = re.compile(r"[{}\\]|\[\^|\[!?\]")
 
+_MENDS = {
+    "regex": "write it as RE2 reads it: no look-around and no back references; \\ before ( or [ "
+    "that is meant as such",
+    "glob": "write * for any run, ? for one character, […] for a set",
+    "both": "remove one of the two",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class PatternRow:
@@ -43,14 +50,15 @@ class PatternRow:
 
 
 def check_patterns(
-    rows: Sequence[Row], traffic: Traffic | None, are_cut_names_kept: bool
+    rows: Sequence[Row], traffic: Traffic | None, are_cut_names_kept: bool | None
 ) -> list[Finding]:
     """Every lint of patterns; those that need recorded traffic only with it. `are_cut_names_kept`:
-    the policies keep every process whose name was cut, so that no row need match such a name."""
+    the policies keep every process whose name was cut, so that no row need match such a name; None
+    where nobody can tell."""
     compiled, findings = _compile(rows)
     for item in compiled:
         findings += _check_alone(item)
-        if not are_cut_names_kept:
+        if are_cut_names_kept is False:
             findings += _check_length(item)
         if item.row.allows_dropping:
             findings += _check_dropping(item)
@@ -71,7 +79,9 @@ def _compile(rows: Sequence[Row]) -> tuple[list[PatternRow], list[Finding]]:
         except ConfigError as error:
             problem, _, mend = split_message(str(error), "")[1].partition("; ")
             problem = problem.removeprefix(f"{at}").lstrip(".:").removeprefix(f"{kind}: ")
-            findings.append(found("pattern-uncompilable", at, problem.strip(), mend or "mend it"))
+            if mend in ("", "mend it"):
+                mend = _MENDS["both" if {"regex", "glob"} <= row.value.keys() else kind]
+            findings.append(found("pattern-uncompilable", at, problem.strip(), mend))
         else:
             compiled.append(PatternRow(row, pattern, language_of(pattern)))
     return compiled, findings

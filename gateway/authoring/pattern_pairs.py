@@ -22,7 +22,7 @@ from gateway.wire.patterns import Pattern
 
 Compiled = tuple[Row, Pattern, Language | None]
 _MAX_EARLIER = 40  # of those that may overlap, the nearest
-_SAYS_NOTHING = {"id", "regex", "glob", "reason", "owner", "review_due", "remediation"}
+_SAYS_NOTHING = {"id", "regex", "glob", "reason", "owner", "review_due", "remediation", "expected"}
 
 
 def check_pairs(compiled: Sequence[Compiled]) -> list[Finding]:

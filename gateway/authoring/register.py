@@ -71,6 +71,7 @@ class Register:
         return {
             "as_of": self.as_of.isoformat(),
             "overdue": len(self.overdue),
+            "unowned": len(self.unowned),
             "entries": [entry.record(root) for entry in self.entries],
         }
 
@@ -79,10 +80,16 @@ def make_register(table: Table, as_of: date) -> Register:
     """The register as of a day. Something is overdue from the day after its `review_due`."""
     entries = [
         *(_of_control(control, as_of) for control in table.controls),
-        *(_of_row(row, as_of) for row in table.rows),
+        *(_of_row(row, as_of) for row in table.rows if _is_customisation(row)),
     ]
     entries.sort(key=lambda entry: _rank(entry, as_of))
     return Register(as_of, tuple(entries))
+
+
+def _is_customisation(row: DataRow) -> bool:
+    """Not a reason that policies copy as it is, which has a control and nothing of its own."""
+    own = row.value.keys() & {"id", "owner", "review_due"}
+    return bool(own or row.pattern or row.list.endswith(".family"))
 
 
 def _rank(entry: Entry, as_of: date) -> tuple[date, str, int]:

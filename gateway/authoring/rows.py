@@ -13,12 +13,14 @@ CONTROLS = "controls"
 NEVER_FILTER = "never_filter"
 _DROPPING_LISTS = {"allow_drop", "exceptions"}
 _ALLOWS_DROPPING = "allows_dropping"
+_MARKS = {"id", "control", "regex", "glob", "owner", "review_due"}
 _SEALED = "ENC["  # what SOPS writes in place of a value
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One object that has an id, a control or a pattern. `around` is what the objects around it
+    """One object that has an id, a control or a pattern, or says who answers for what is in it: the
+    head of a family, a whole table. `around` is what the objects around it
     say of owner, review and dropping; the row's own words come first."""
 
     document: Document
@@ -84,7 +86,7 @@ def find_rows(documents: Sequence[Document]) -> list[Row]:
 
 def _walk(document: Document, path: Path, value: Any, around: Mapping[str, Any]) -> Iterator[Row]:
     if isinstance(value, dict):
-        if {"id", "control", "regex", "glob"} & value.keys():
+        if _MARKS & value.keys():
             yield Row(document, path, value, around)
         inherited = {
             name: value[name] for name in ("owner", "review_due", _ALLOWS_DROPPING) if name in value

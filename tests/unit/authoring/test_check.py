@@ -24,7 +24,7 @@ never_filter:
   - {{id: «row-duplicate»wide, glob: "c-*", {ROW}}}
   - {{id: stranger, glob: "d-*", {DUE}, control: «control-unknown»NO/1}}
 services:
-  - {{id: long, regex: «pattern-past-cut»"^a-name-of-sixteen$", {ROW}}}
+  - {{id: long, regex: "^a-name-of-sixteen$", {ROW}}}
   - «owner»{{id: ownerless, glob: "e-*", review_due: "2027-05-31", control: DEMO/1}}
   - «review-due»{{id: undated, glob: "f-*", owner: team, control: DEMO/1}}
   - {{id: misdated, glob: "g-*", owner: t, control: DEMO/1, review_due: «review-due»"2027-02-30"}}
@@ -248,6 +248,27 @@ _kept(position) if {
     assert check(good_files() | files) == []
 
 
+def test_a_service_that_no_cut_name_matches_is_told() -> None:
+    (finding,) = check(good_files() | {"data/demo/data.yaml": DATA_OF_LONG_SERVICE.encode()})
+    assert (finding.rule, finding.line) == ("pattern-past-cut", 2)
+
+
+def test_a_pattern_that_policies_break_on_says_nothing_of_cut_names() -> None:
+    broken = '  - {id: broken, regex: "^(", owner: t, review_due: "2027-05-31", control: DEMO/1}\n'
+    files = {
+        "data/demo/data.yaml": DATA_OF_LONG_SERVICE + broken,
+        "main/main.rego": MAIN
+        + """
+_kept(position) if {
+	some row in data.data.demo.services
+	regex.match(row.regex, input.proposals[position].process["process.executable.name"])
+}
+""",
+    }
+    found = check(good_files() | {path: text.encode() for path, text in files.items()})
+    assert [finding.rule for finding in found] == ["pattern-uncompilable"]
+
+
 DATA_OF_LONG_SERVICE = f"""\
 services:
   - {{id: long, regex: "^a-name-of-sixteen$", {ROW}}}
@@ -265,5 +286,6 @@ def test_every_lint_is_planted() -> None:
         "data-collision",
         "schema-missing",
         "schema-invalid",
+        "pattern-past-cut",
     }
     assert marked | told == set(LINTS) - {"pattern-unseen"}

@@ -120,6 +120,11 @@ def test_ids_of_rows_are_unique_over_files_and_controls_are_no_rows() -> None:
         ("x: [{regex: a}]", ["owner", "review-due"]),
         ('x: {owner: t, review_due: "2027-01-01", rows: [{id: a, regex: b}]}', []),
         ("x: {control: A, message: no row but a reason}", []),
+        # heads of families and tables
+        ('family: {title: t, owner: t, review_due: "2026-11-24"}', ["review-overdue"]),
+        ('family: {owner: " ", review_due: "2027-02-31"}', ["owner", "review-due"]),
+        ('owner: t\nreview_due: "2026-11-24"\nregions: {a: b}', ["review-overdue"]),
+        ("owner: t\nregions: {a: b}", []),
         ("windows: [{name: w}]", []),
     ],
 )

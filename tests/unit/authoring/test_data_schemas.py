@@ -47,7 +47,7 @@ def check(text: str, schema: Any = SCHEMA) -> list[tuple[str, str]]:
     ("marked", "message"),
     [
         ("«data-schema»share: 1\n", "rows is missing"),
-        ("rows: «data-schema»[]\n", "rows has fewer than 1"),
+        ("rows: «data-schema»[]\n", "rows has fewer than 1 item"),
         ("rows: «data-schema»secret\n", "rows is not a list"),
         (GOOD + "«data-schema»secret: 1\n", "the name 'secret' is unknown here"),
         (GOOD + "share: «data-schema»0\n", "share is not at least 1"),
@@ -57,7 +57,7 @@ def check(text: str, schema: Any = SCHEMA) -> list[tuple[str, str]]:
         (GOOD + "names: «data-schema»[s, s]\n", "names holds a value twice"),
         ("rows:\n  - «data-schema»{id: a, regex: b}\n", "owner is missing"),
         ("rows:\n  - {id: «data-schema»A, owner: b, glob: c}\n", "rows[0].id is not of the form"),
-        ("rows:\n  - {id: a, owner: «data-schema»'', glob: c}\n", "rows[0].owner has fewer than 1"),
+        ("rows:\n  - {id: a, owner: «data-schema»'', glob: c}\n", "rows[0].owner is empty"),
         (
             "rows:\n  - «data-schema»{id: a, owner: b, glob: c, regex: d}\n",
             "exactly one of regex, glob is wanted",

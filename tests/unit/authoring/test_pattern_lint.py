@@ -12,11 +12,11 @@ from gateway.errors import ConfigError
 from tests.unit.authoring.planted import document
 
 
-def lint(text: str, traffic: Traffic | None = None, kept: bool = False) -> list[Finding]:
+def lint(text: str, traffic: Traffic | None = None, kept: bool | None = False) -> list[Finding]:
     return check_patterns(find_rows([document(text)]), traffic, kept)
 
 
-def lints(text: str, traffic: Traffic | None = None, kept: bool = False) -> list[str]:
+def lints(text: str, traffic: Traffic | None = None, kept: bool | None = False) -> list[str]:
     return sorted(f"{one.rule}:{one.level}" for one in lint(text, traffic, kept))
 
 
@@ -95,6 +95,25 @@ def test_lints(text: str, found: list[str]) -> None:
 
 def test_cut_names_do_not_matter_where_they_are_kept() -> None:
     assert lints('services: [{regex: "^exactly-sixteen-"}]', kept=True) == []
+
+
+def test_cut_names_are_not_told_of_where_the_policies_cannot_be_asked() -> None:
+    assert lints('services: [{regex: "^exactly-sixteen-"}]', kept=None) == []
+
+
+@pytest.mark.parametrize(
+    ("row", "mend"),
+    [
+        ('regex: "^(a)\\\\1"', "no back references"),
+        ('glob: "[a"', "close it with ]"),
+        ('regex: "^a", glob: "a"', "remove one of the two"),
+        ('regex: ""', "write it in quotes"),
+    ],
+)
+def test_a_pattern_that_does_not_compile_is_told_how_to_mend(row: str, mend: str) -> None:
+    (finding,) = lint(f"never_filter: [{{{row}}}]")
+    assert finding.rule == "pattern-uncompilable"
+    assert mend in finding.mend
 
 
 def test_a_contradiction_names_both_places_and_a_name() -> None:
