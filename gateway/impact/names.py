@@ -1,7 +1,7 @@
 """Names by which people know what an impact is about: processes, frameworks, losses."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -71,8 +71,11 @@ class Frameworks:
         return {self.of(reason.control) for reason in protecting_reasons(settled)}
 
 
-def _controls(tree: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    value: Any = tree
-    for name in ("data", "controls", "controls"):
-        value = value.get(name) if isinstance(value, Mapping) else None
-    return [row for row in value if isinstance(row, Mapping)] if isinstance(value, list) else []
+def _controls(tree: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The rows of the lists `controls` of all tables: each family has its own (docs/policies.md)."""
+    tables = tree.get("data")
+    for table in tables.values() if isinstance(tables, Mapping) else ():
+        rows = table.get("controls") if isinstance(table, Mapping) else None
+        for row in rows if isinstance(rows, list) else ():
+            if isinstance(row, Mapping):
+                yield row

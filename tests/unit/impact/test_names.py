@@ -1,5 +1,10 @@
 """Names of losses: stable, bounded, and no process can take another's."""
 
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from gateway.bundles.folder import read_bundle
 from gateway.impact.names import (
     MAX_NAME_CHARACTERS,
     Frameworks,
@@ -36,8 +41,22 @@ def test_a_long_name_is_cut_and_still_its_own() -> None:
     assert one != other
 
 
-def test_a_framework_is_what_the_bundle_says_else_the_ids_beginning() -> None:
-    data = {"data": {"controls": {"controls": [{"id": "P/1", "framework": "PCI"}, "odd"]}}}
-    frameworks = Frameworks({"data": {}}, data, {})
+def test_a_framework_is_what_its_familys_controls_say_else_the_ids_beginning() -> None:
+    family = {"family": {"title": "P"}, "controls": [{"id": "P/1", "framework": "PCI"}, "odd"]}
+    data = {"data": {"pci": family, "odd": 1, "baseline": {"controls": {"no": "list"}}}}
+    frameworks = Frameworks({"data": {}}, data, {}, {"data": []})
     assert frameworks.of("P/1") == "PCI"
     assert frameworks.of("SOX/404") == "SOX"
+
+
+def test_every_control_of_the_library_has_its_framework() -> None:
+    data = read_bundle(Path("policies")).data
+    frameworks = Frameworks(data)
+    known = {row["id"]: row["framework"] for row in controls_of(data)}
+    assert {"PCI DSS 4.0.1", "NYDFS 500", "Baseline"} <= set(known.values())
+    assert {control: frameworks.of(control) for control in known} == known
+
+
+def controls_of(data: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    tables = data["data"].values()
+    return [row for table in tables if isinstance(table, dict) for row in table.get("controls", ())]

@@ -1,7 +1,10 @@
 """A protected service that is no longer seen raises an alarm."""
 
 import asyncio
+import json
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -39,6 +42,25 @@ def test_it_reads_the_bundles_own_rows() -> None:
     bundle = bundle_of(never_filter=[row("a", expected=True), row("b", expected=False)])
     assert [alarm.row for alarm in expected_unseen(bundle, seen("x"))] == ["a"]
     assert expected_unseen(bundle_of(), seen("x")) == ()
+
+
+def test_services_of_families_are_protected_services_too() -> None:
+    rows = [row("a", expected=True), row("b", expected=True), row("c")]
+    family = {"family": {"title": "F"}, "services": rows}
+    odd = {"tables": 1, "head": {"services": [row("z", expected=True)]}, "bare": {"family": {}}}
+    bundle = replace(bundle_of(), data={"data": {"f": family, **odd}})
+    assert [alarm.row for alarm in expected_unseen(bundle, seen("a-1"))] == ["b"]
+    assert [alarm.row for alarm in expected_unseen(bundle, seen("x"), seen("c-1"))] == [
+        "a",
+        "b",
+        "c",
+    ]
+
+
+def test_the_library_lets_its_rows_be_expected() -> None:
+    schema = json.loads(Path("policies/schemas/family/schema.json").read_text())
+    for name in ("never_filter", "services"):
+        assert schema["properties"][name]["items"]["properties"]["expected"] == {"type": "boolean"}
 
 
 def test_a_row_that_is_none_is_refused() -> None:
