@@ -72,7 +72,7 @@ class Frameworks:
 
 
 def _controls(tree: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """The rows of the lists `controls` of all tables: each family has its own (docs/policies.md)."""
+    """The rows of the lists `controls` of all tables: each family has its own."""
     tables = tree.get("data")
     for table in tables.values() if isinstance(tables, Mapping) else ():
         rows = table.get("controls") if isinstance(table, Mapping) else None
