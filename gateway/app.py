@@ -34,6 +34,7 @@ from gateway.audit.sql_log import SqlLog
 from gateway.changes.follower import Follower
 from gateway.changes.journal import Tell
 from gateway.changes.steward import Steward
+from gateway.changes.vigil import Vigil
 from gateway.clock import Clock
 from gateway.configuration import GatewayConfig, database_url
 from gateway.decisions.leased import LeaseReconciliation, RememberedLeases
@@ -47,7 +48,7 @@ from gateway.identity.trust import TrustStore
 from gateway.lifecycle import Lifecycle, run_lifecycle
 from gateway.notify.webhooks import Notices, open_client, read_key
 from gateway.sealed.age import AgeKeyService
-from gateway.stewardship import Traffic, make_steward
+from gateway.stewardship import Traffic, make_steward, make_vigil
 from gateway.storage.bundles_store import SqlBundleStore
 from gateway.storage.engine import open_database
 from gateway.storage.ledger_heads_store import SqlLedgerHeads
@@ -117,11 +118,13 @@ async def run_gateway(config: GatewayConfig, path: Path, clock: Clock) -> AsyncI
             )
         )
         steward = make_steward(config, lifecycle, opened.log, opened.traffic, clock, opened.actor)
+        vigil = make_vigil(lifecycle, opened.traffic, clock, opened.actor)
         opened.log.verify_in_background()
         await _mark(opened, "gateway.started", {"instance": instance, "version": VERSION})
         stack.push_async_callback(_stopped, opened, instance)
         _run_beside(stack, steward.run(), "steward")
-        application = _application(config, clock, trust, opened, lifecycle, steward)
+        _run_beside(stack, vigil.run(), "vigil")
+        application = _application(config, clock, trust, opened, lifecycle, steward, vigil)
         yield Gateway(application, lifecycle.end_streams, lifecycle.follower(), opened.log)
 
 
@@ -165,11 +168,13 @@ def _application(
     opened: OpenLog,
     lifecycle: Lifecycle,
     steward: Steward,
+    vigil: Vigil,
 ) -> ASGIApp:
     policy = lifecycle.follower
     metrics = Metrics()
     metrics.activation.set_function(lambda: policy().ref.activation)
-    metrics.steward_problem.set_function(lambda: steward.problem is not None)
+    metrics.steward_problem.set_function(lambda: bool(steward.problem or vigil.problem))
+    metrics.expected_unseen.set_function(lambda: len(lifecycle.journal.state.alarms))
     limits = BodyLimits(config.limits.body_bytes, config.limits.body_timeout_seconds)
     leases = RememberedLeases()
     service = DecisionService(

@@ -1,4 +1,5 @@
-"""Composition of the steward: its ports over the running lifecycle, database and OPA."""
+"""Composition of the steward and the vigil: their ports over the running lifecycle, database and
+OPA."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -11,6 +12,7 @@ from gateway.changes.rollout import RolloutActs, Serving
 from gateway.changes.steward import Examiners, Steward
 from gateway.changes.trial import BundleTrial
 from gateway.changes.validation import OpaValidation
+from gateway.changes.vigil import Pace, Vigil
 from gateway.clock import Clock
 from gateway.configuration import GatewayConfig, RolloutConfig
 from gateway.engine.opa import EngineLimits
@@ -65,6 +67,21 @@ def make_steward(
     )
     examiners = Examiners(BundleTrial(store, open, opa), assessor)
     return Steward(journal, log, store, clock, actor, rollout, examiners)
+
+
+def make_vigil(
+    lifecycle: Lifecycle, traffic: Traffic, clock: Clock, actor: str, pace: Pace = Pace()
+) -> Vigil:
+    """The vigil of this process; call `run()` as a task."""
+    return Vigil(
+        traffic.entries,
+        traffic.vault,
+        lifecycle.journal,
+        lifecycle.engines.opened,
+        clock,
+        actor,
+        pace,
+    )
 
 
 def rollout_plan(config: RolloutConfig) -> RolloutPlan:

@@ -42,6 +42,11 @@ class Metrics:
             "1 while an automatic act of the policy lifecycle fails; the log says which",
             registry=self.registry,
         )
+        self.expected_unseen = Gauge(
+            "gateway_expected_unseen",
+            "Protected rows whose expected service is no longer seen; the log names them",
+            registry=self.registry,
+        )
         self.ready = Gauge("gateway_ready", "1 when /readyz is 200", registry=self.registry)
 
     def observe(self, name: str, count: int) -> None:

@@ -24,6 +24,8 @@ SERVING_TYPES = frozenset(
     }
 )
 JOURNAL_TYPES = SERVING_TYPES | {
+    "alarm.ended",
+    "alarm.raised",
     "change.approved",
     "change.assessed",
     "change.rejected",

@@ -5,7 +5,7 @@ may not stand where it stands is refused, whoever wrote it (docs/formats.md sect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
-from gateway.changes import exception_steps, queue_steps, rollout_steps
+from gateway.changes import alarm_steps, exception_steps, queue_steps, rollout_steps
 from gateway.changes.records import Record
 from gateway.changes.state import Governance
 from gateway.errors import ChangeRefusedError
@@ -43,6 +43,8 @@ def apply(state: Governance, record: Record) -> Governance:
 
 
 _STEPS: Mapping[str, Callable[[Governance, Record], Governance]] = {
+    "alarm.ended": alarm_steps.alarm_ended,
+    "alarm.raised": alarm_steps.alarm_raised,
     "bundle.activated": rollout_steps.activated,
     "change.approved": queue_steps.approved,
     "change.assessed": queue_steps.assessed,

@@ -137,6 +137,21 @@ class ExceptionGrant:
 
 
 @dataclass(frozen=True, slots=True)
+class Alarm:
+    """Something that people are to look at, until it ends: a protected row's service is not seen.
+    `last_seen` is a day (`YYYY-MM-DD`), None where nobody knows one."""
+
+    kind: str
+    row: str
+    control: str
+    last_seen: str | None
+
+    def is_about(self, kind: str, row: str) -> bool:
+        """Of one kind and row at most one stands."""
+        return self.kind == kind and self.row == row
+
+
+@dataclass(frozen=True, slots=True)
 class Governance:
     """The fold of all journal entries. `journal` is the seq of the newest, `activation` of the
     newest that collectors are told of; -1 before the first. `accepted` are all activations."""
@@ -149,6 +164,7 @@ class Governance:
     exceptions: tuple[ExceptionGrant, ...] = ()
     changes: Mapping[str, Change] = field(default_factory=lambda: MappingProxyType({}))
     accepted: tuple[Activation, ...] = ()
+    alarms: tuple[Alarm, ...] = ()
 
     @property
     def newest_version(self) -> int:

@@ -33,12 +33,21 @@ class ChangeAuditor:
         self.bundles: list[str] = []
         self.versions: list[int] = []
         self.rolling: str | None = None
+        self.alarms: set[tuple[str, str]] = set()
 
     def read(self, entries: Sequence[Entry]) -> "ChangeAuditor":
         for entry in entries:
             body: Any = entry.body
             getattr(self, entry.type.replace(".", "_"))(entry, body)
         return self
+
+    def alarm_raised(self, entry: Entry, body: dict[str, Any]) -> None:
+        assert (body["kind"], body["row"]) not in self.alarms, "an alarm raised twice"
+        self.alarms.add((body["kind"], body["row"]))
+
+    def alarm_ended(self, entry: Entry, body: dict[str, Any]) -> None:
+        assert (body["kind"], body["row"]) in self.alarms, "an alarm ended that did not stand"
+        self.alarms.remove((body["kind"], body["row"]))
 
     def change_staged(self, entry: Entry, body: dict[str, Any]) -> None:
         self.changes[f"c{entry.seq}"] = Told(body)
