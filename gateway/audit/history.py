@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from gateway.audit.counts import COUNTED_TYPE
 from gateway.audit.errors import LogBrokenError
 from gateway.audit.journal import JOURNAL_TYPES, Journal, JournalHeads, JournalLinkError
+from gateway.audit.signed import SignedLeaves
 from gateway.audit.tree import TILE_WIDTH, LogTree, TreeError
 from gateway.errors import ConfigError
 from gateway.storage import journal_store, log_store
@@ -14,6 +15,7 @@ from gateway.storage.log_store import CheckpointRow, EntryRow
 from gateway.transparency.checkpoint import Checkpoint, open_checkpoint
 from gateway.transparency.entry import Entry, Fields, leaf_hash, parse_entry, read_fields
 from gateway.transparency.errors import EntryError, NoteError, ProofError
+from gateway.transparency.merkle import EMPTY_ROOT
 from gateway.transparency.notes import Verifier
 
 
@@ -49,11 +51,16 @@ class History:
 
     def read_journal(self, connection: Connection, start: int = 0) -> Iterator[Entry]:
         """The journal's entries from `start` on, in order: each is the entry that its row says,
-        and follows the one before it."""
+        follows the one before it, and is what the newest checkpoint signed, where it is one."""
         before = journal_store.read_newest_before(connection, self._origin, start)
         journal = Journal(JournalHeads(before, -1))
+        signed: SignedLeaves | None = None
         for row in journal_store.read_journal(connection, self._origin, start):
             entry = self._open_journal_row(row)
+            if signed is None:
+                signed = self._signed_leaves(connection)
+            if entry.seq < signed.size:
+                self._verify_signed(signed, row)
             self._follow(journal, entry)
             yield entry
 
@@ -153,6 +160,34 @@ class History:
             if row.seq >= start + count:
                 return
             yield row
+
+    def _signed_leaves(self, connection: Connection) -> SignedLeaves:
+        row = log_store.read_last_checkpoint(connection, self._origin)
+        if row is not None:
+            self._open(row)
+        size, root = (0, EMPTY_ROOT) if row is None else (row.size, row.root)
+        try:
+            return SignedLeaves(
+                size,
+                root,
+                lambda level, idx: log_store.read_tile(connection, self._origin, level, idx),
+                lambda start, stop: log_store.read_leaf_hashes(
+                    connection, self._origin, start, stop
+                ),
+            )
+        except (TreeError, ProofError, TypeError) as error:  # a hand may store text for bytes
+            raise LogBrokenError(
+                f"log {self._origin} at its last checkpoint ({size} entries): {error}; run "
+                "`gateway audit verify`"
+            ) from None
+
+    def _verify_signed(self, signed: SignedLeaves, row: JournalEntryRow) -> None:
+        try:
+            leaf = signed.leaf(row.seq)
+        except (TreeError, TypeError) as error:
+            raise self._broken(row.seq, f"no checkpoint vouches for it: {error}") from None
+        if leaf != row.leaf_hash:
+            raise self._broken(row.seq, "it is not the one that was signed")
 
     def _open_journal_row(self, row: JournalEntryRow) -> Entry:
         if row.type not in JOURNAL_TYPES:

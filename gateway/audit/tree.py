@@ -39,7 +39,7 @@ class LogTree:
         while size >> (TILE_BITS * level):
             made._levels.append(_read_short_tile(size, level, read_tile))
             level += 1
-        if made._edge_of_tiles() != edge:
+        if edge_of(made._levels) != edge:
             raise TreeError(f"the stored tiles do not lead to the right edge at size {size}")
         return made
 
@@ -92,15 +92,18 @@ class LogTree:
         if len(above) == TILE_WIDTH:
             self._close_tile(level + 1)
 
-    def _edge_of_tiles(self) -> bytes:
-        edge: list[bytes] = []
-        for hashes in reversed(self._levels):
-            at = 0
-            for bit in range(TILE_BITS - 1, -1, -1):
-                if len(hashes) & (1 << bit):
-                    edge.append(fold(hashes[at : at + (1 << bit)]))
-                    at += 1 << bit
-        return b"".join(edge)
+
+def edge_of(levels: list[list[bytes]]) -> bytes:
+    """The right edge, by the hashes of the last tile of each level, lowest first, while it is
+    short."""
+    edge: list[bytes] = []
+    for hashes in reversed(levels):
+        at = 0
+        for bit in range(TILE_BITS - 1, -1, -1):
+            if len(hashes) & (1 << bit):
+                edge.append(fold(hashes[at : at + (1 << bit)]))
+                at += 1 << bit
+    return b"".join(edge)
 
 
 def fold(hashes: list[bytes]) -> bytes:

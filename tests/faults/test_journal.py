@@ -15,7 +15,7 @@ from gateway.audit.sql_log import SqlLog
 from gateway.errors import LogUnavailableError
 from gateway.storage.engine import Engine
 from gateway.storage.schema import migrate
-from gateway.transparency.entry import parse_entry
+from gateway.transparency.entry import leaf_hash, parse_entry
 from tests.fakes.failing_sql import copy_as_killed, failing, tampering
 from tests.fakes.log import ACTOR
 from tests.fakes.sql_logs import (
@@ -242,6 +242,38 @@ def test_another_processs_journal_entry_without_its_row_stops_the_log(engine: En
         await asyncio.gather(log.aclose(), other.aclose())
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("entries_after", [0, 3, 300])
+def test_a_signed_journal_entry_that_was_rewritten_with_its_hash_is_not_given(
+    engine: Engine, entries_after: int
+) -> None:
+    async def main() -> None:
+        await (await write_journal(engine)).aclose()
+        log = await open_log(engine)
+        await log.append([note(f"{number}") for number in range(entries_after + 300)])
+        await log.aclose()
+        log = await open_log(engine)  # open: it knows the newest seqs, and not the old bytes
+        rewrite(engine, 3, b'"note":""', b'"note":"!"')
+        with pytest.raises(LogBrokenError, match=r"entry 3 .* not the one that was signed"):
+            await log.journal()
+        await log.aclose()
+        with pytest.raises(LogBrokenError, match=r"entry 3 .* not the one that was signed"):
+            await open_log(engine)
+
+    asyncio.run(main())
+
+
+def rewrite(engine: Engine, seq: int, old: bytes, new: bytes) -> None:
+    """Change an entry's bytes and the hash beside them, as somebody who knows the schema would."""
+    data = stored_entries(engine)[seq]
+    forged = data.replace(old, new)
+    assert forged != data
+    with tampering(engine) as execute:
+        execute(
+            f"UPDATE entries SET bytes = x'{forged.hex()}', "
+            f"leaf_hash = x'{leaf_hash(forged).hex()}' WHERE seq = {seq}"
+        )
 
 
 BACKGROUND = {
