@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import hashlib
+import secrets
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -234,12 +235,13 @@ class _RemoteMaker:
 
     async def __call__(self, bundle: Bundle) -> Engine:
         archive = await asyncio.to_thread(self._store.get, bundle.hash)
+        tag = f"{bundle.revision}.next-{secrets.token_hex(8)}"  # never one of an earlier time
         if archive is not None:  # fetched now, before anybody is asked about it
-            self._archives.publish((f"{bundle.revision}.next", archive))
+            self._archives.publish((tag, archive))
         expected = {self._name: bundle.revision}
         if self._gets_sealed or bundle.sealed is not None:
             offered = offered_sealed(bundle)
-            self._sealed.publish((f"{bundle.revision}.next", offered.archive))
+            self._sealed.publish((tag, offered.archive))
             expected[self._name + SEALED_ENDING] = offered.revision
         is_first, self._is_first = self._is_first, False
         opa = RemoteOpa(self._servers, expected, self._remote.others, self._limits)

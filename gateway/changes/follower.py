@@ -10,13 +10,14 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 
+from gateway.audit.errors import LogBrokenError
 from gateway.audit.port import Log
 from gateway.changes.assembly import Assembly
 from gateway.changes.engines import Engines
 from gateway.changes.journal import Journal
 from gateway.changes.state import Change, Governance, Stage
 from gateway.decisions.policy import ActivePolicy
-from gateway.errors import ConfigError, GatewayError
+from gateway.errors import ChangeRefusedError, ConfigError, GatewayError
 from gateway.wire.verdicts import PolicyRef
 
 LOOK_EVERY_SECONDS = 0.5
@@ -82,7 +83,8 @@ class Follower:
 
     async def look(self) -> None:
         """Take in what changed. A log that cannot be read changes nothing: nothing can be recorded
-        then either, so nothing is answered."""
+        then either, so nothing is answered. A journal that can be read and does not hold says not
+        what is in force, so everything is kept."""
         async with self._looking:
             try:
                 heads = await self._log.heads()
@@ -91,6 +93,8 @@ class Follower:
                     await self._catch_up()
                 self._warm_up(self._journal.state)  # again, where an engine would not start
                 await self._engines.retire(_used(self._journal.state))
+            except (ChangeRefusedError, LogBrokenError) as error:
+                self._hold(self().ref.activation, str(error))
             except GatewayError as error:
                 self._explain(str(error))
             except Exception as error:  # noqa: BLE001 (a defect must not end the following)

@@ -16,8 +16,8 @@ from gateway.errors import EngineError
 
 SECONDS = 30.0
 _QUESTION = "data.validation"
-_MAX_FAILURES = 50
-_MAX_WORDS = 1_000
+_MAX_FAILURES = 20  # with as many characters each they fit into one entry of the log
+_MAX_WORDS = 500
 
 
 class Validation(Protocol):
@@ -52,7 +52,7 @@ class OpaValidation:
             answer = self._run(folder, question)
         if answer.returncode != 0:
             words = (answer.stderr.strip() or answer.stdout.strip()).decode(errors="replace")
-            return [f"{_QUESTION} cannot be evaluated: {words[:_MAX_WORDS]}"]
+            return [_printable(f"{_QUESTION} cannot be evaluated: {words}")]
         return read_failures(answer.stdout)
 
     def _run(self, folder: Path, question: bytes) -> subprocess.CompletedProcess[bytes]:
@@ -87,4 +87,10 @@ def read_failures(output: bytes) -> list[str]:
         return [f"{_QUESTION}.failures is undefined"]
     if not isinstance(found, list) or not all(isinstance(item, str) for item in found):
         return [f"{_QUESTION}.failures must be a list of sentences"]
-    return [item[:_MAX_WORDS] for item in found[:_MAX_FAILURES]]
+    return [_printable(item) for item in found[:_MAX_FAILURES]]
+
+
+def _printable(sentence: str) -> str:
+    """The bundle wrote it: nothing of it may keep the halt out of the log or steer a terminal."""
+    words = "".join(c if c.isprintable() else " " for c in sentence[:_MAX_WORDS])
+    return words.encode(errors="replace").decode()

@@ -4,6 +4,10 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from gateway import canonical
+from gateway.audit.errors import LogBrokenError
+from gateway.audit.journal import JournalHeads
+from gateway.audit.port import Draft
 from gateway.bundles.folder import Bundle
 from gateway.changes import follower
 from gateway.changes.assembly import Assembly
@@ -15,6 +19,7 @@ from gateway.errors import EngineError
 from gateway.wire.verdicts import PolicyRef
 from tests.fakes.changes import ANN, Queue, act, everywhere, opened
 from tests.fakes.engine import FakeEngine
+from tests.fakes.log import ACTOR
 
 
 @dataclass
@@ -226,5 +231,39 @@ def test_a_log_that_cannot_be_read_changes_nothing() -> None:
         queue.log.failing = None
         await process.look()
         assert process.follower().ref.activation == queue.state.activation
+
+    play(scene)
+
+
+def test_under_a_journal_that_does_not_hold_everything_is_kept() -> None:
+    async def scene(queue: Queue, process: Process) -> None:
+        id = await queue.stage(2)
+        state = await queue.journal.refresh()
+        forged: dict[str, canonical.Value] = {
+            "id": id,
+            "prior": state.journal,
+        }  # nobody knows its impact yet
+        draft = Draft("change.approved", ACTOR, canonical.encode(forged))
+        await queue.log.append([draft], after=state.journal)
+        await process.look()
+        assert "change.approved" in (process.follower.problem or "")
+        assert process.follower().hold == process.follower.problem
+
+    play(scene)
+
+
+def test_a_journal_row_that_is_gone_keeps_everything_until_it_is_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def scene(queue: Queue, process: Process) -> None:
+        async def broken() -> JournalHeads:
+            raise LogBrokenError("entry 3: its journal row was there and is missing")
+
+        with monkeypatch.context() as tampered:
+            tampered.setattr(queue.log, "heads", broken)
+            await process.look()
+            assert "entry 3" in (process.follower().hold or "")
+        await process.look()
+        assert process.follower().hold is None
 
     play(scene)

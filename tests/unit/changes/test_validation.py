@@ -1,8 +1,10 @@
 import asyncio
+import json
 from pathlib import Path
 
 import pytest
 
+from gateway import canonical
 from gateway.bundles.folder import parse_bundle
 from gateway.changes.engines import Engines, Makers
 from gateway.changes.validation import OpaValidation, read_failures
@@ -48,6 +50,14 @@ def test_only_an_empty_list_or_no_rules_at_all_is_no_failure(
     output: bytes, failures: list[str]
 ) -> None:
     assert read_failures(output) == failures
+
+
+def test_what_a_bundle_says_fits_into_an_entry_whatever_it_is() -> None:
+    sentences = ["\U0001f4a3\x00\ud800\x1b[2J" * 1_000] * 1_000
+    answer = {"result": [{"expressions": [{"value": {"failures": sentences}}]}]}
+    found = read_failures(json.dumps(answer).encode())
+    assert len(canonical.encode([*found])) < 48_000
+    assert all(sentence.isprintable() for sentence in found)
 
 
 def ask(rules: bytes | None, evaluated: int, opa: Path | None = None) -> list[str]:
