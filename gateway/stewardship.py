@@ -12,7 +12,7 @@ from gateway.changes.rollout import RolloutActs, Serving
 from gateway.changes.steward import Examiners, Steward
 from gateway.changes.trial import BundleTrial
 from gateway.changes.validation import OpaValidation
-from gateway.changes.vigil import Pace, Vigil
+from gateway.changes.vigil import Vigil
 from gateway.clock import Clock
 from gateway.configuration import GatewayConfig, RolloutConfig
 from gateway.engine.opa import EngineLimits
@@ -69,9 +69,7 @@ def make_steward(
     return Steward(journal, log, store, clock, actor, rollout, examiners)
 
 
-def make_vigil(
-    lifecycle: Lifecycle, traffic: Traffic, clock: Clock, actor: str, pace: Pace = Pace()
-) -> Vigil:
+def make_vigil(lifecycle: Lifecycle, traffic: Traffic, clock: Clock, actor: str) -> Vigil:
     """The vigil of this process; call `run()` as a task."""
     return Vigil(
         traffic.entries,
@@ -80,7 +78,6 @@ def make_vigil(
         lifecycle.engines.opened,
         clock,
         actor,
-        pace,
     )
 
 
