@@ -141,6 +141,7 @@ def test_metrics_and_api_description_are_for_the_operator(
     metrics = operator.get("/metrics").text
     assert re.search(r'^gateway_verdicts_total\{effect="permitted"\} [1-9]', metrics, re.MULTILINE)
     assert re.search(r"^gateway_ready 1\.0$", metrics, re.MULTILINE)
+    assert re.search(r"^gateway_expected_unseen 0\.0$", metrics, re.MULTILINE)
     paths = operator.get("/openapi.json").json()["paths"]
     assert {"/v1/decisions", "/v1/ledger", "/v1/checkpoint", "/v1/policy"} <= set(paths)
     assert collector.get("/metrics").status_code == 403

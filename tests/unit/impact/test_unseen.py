@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from gateway.bundles.sealed import SealedData, SealedRow
 from gateway.clock import format_time
 from gateway.errors import BundleError
 from gateway.impact.report import Unseen
@@ -61,6 +62,19 @@ def test_the_library_lets_its_rows_be_expected() -> None:
     schema = json.loads(Path("policies/schemas/family/schema.json").read_text())
     for name in ("never_filter", "services"):
         assert schema["properties"][name]["items"]["properties"]["expected"] == {"type": "boolean"}
+
+
+def test_a_row_that_says_so_is_never_expected() -> None:
+    rows = [row("a", expected=False), row("b", expected="no")]
+    assert [one.row for one in rows_unseen(rows, seen("x"), seen("a-1", "b-1"))] == ["b"]
+
+
+def test_of_sealed_rows_the_id_alone_is_told() -> None:
+    secret = {**row("s", expected=True), "control": "SECRET/1"}
+    sealed = SealedData("1", b"", (SealedRow("sealed/data.sops.yaml", secret, b"k" * 32),))
+    bundle = replace(bundle_of(), sealed=sealed)
+    assert expected_unseen(bundle, seen("x")) == (Unseen("s", "FLOOR", ""),)
+    assert expected_unseen(bundle, seen("s-1")) == ()
 
 
 def test_a_row_that_is_none_is_refused() -> None:
