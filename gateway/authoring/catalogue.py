@@ -16,6 +16,7 @@ LINTS: dict[str, tuple[Level, str]] = {
     "control-conflict": ("error", "One control id means one control."),
     "control-unclaimed": ("warning", "Every listed control is named by a rule or a row."),
     "control-family": ("error", "A family's rows and controls are its own."),
+    "scope-unknown": ("error", "Jurisdictions, regions and places that data names are listed."),
     "floor-row": ("error", "Rows of never_filter stand where the floor and the rules read them."),
     "row-unclaimed": (
         "error",

@@ -45,6 +45,7 @@ from gateway.authoring.pattern_lint import check_patterns
 from gateway.authoring.positions import Document, split_message
 from gateway.authoring.retention import check_retention
 from gateway.authoring.rows import find_rows
+from gateway.authoring.scopes import check_scopes
 from gateway.authoring.traffic import Traffic
 from gateway.bundles import manifest
 from gateway.bundles.acceptance import CAPABILITIES, restricted_capabilities
@@ -93,6 +94,8 @@ def check_files(
     findings += check_floor_rows(rows)
     findings += check_reviews(rows, today)
     findings += check_retention(rows)
+    if data.is_whole:
+        findings += check_scopes(rows, data.tree)
     findings += check_patterns(rows, traffic, rego.are_cut_names_kept)
     if data.is_whole and rego.is_whole:
         findings += check_control_names(rows, rego.claims, rego.lists)

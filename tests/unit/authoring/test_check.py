@@ -287,5 +287,6 @@ def test_every_lint_is_planted() -> None:
         "schema-missing",
         "schema-invalid",
         "pattern-past-cut",
+        "scope-unknown",
     }
     assert marked | told == set(LINTS) - {"pattern-unseen"}

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -165,6 +166,13 @@ def test_rows_name_controls_of_their_own_family(family: str) -> None:
     rows = [row for name in LISTS for row in document.get(name, [])]
     assert rows
     assert {row["control"] for row in rows} <= own
+
+
+def test_every_regional_service_of_the_library_has_a_case_in_rego() -> None:
+    """Here and not in the bundle: an author's own family needs no Rego, not even a test's."""
+    text = (POLICIES / "rules" / "families" / "services" / "rule_test.rego").read_text()
+    cases = re.findall(r'^\t"([a-z0-9_]+)": \{"region"', text, re.MULTILINE)
+    assert sorted(cases) == sorted(family for family in FAMILIES if load(family).get("services"))
 
 
 @pytest.mark.parametrize("family", FAMILIES)

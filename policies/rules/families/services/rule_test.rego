@@ -38,10 +38,6 @@ _own(findings, family) := {finding |
 	startswith(finding.reason.message, sprintf("%s: ", [data.data[family].family.title]))
 }
 
-test_every_family_with_services_has_a_case if {
-	object.keys(_concerned) == {name | some name, table in data.data; count(table.services) > 0; table.family}
-}
-
 test_protects_where_the_law_reaches if {
 	every family, asked in _concerned {
 		found := _own(_found(asked.region, asked.name), family)
