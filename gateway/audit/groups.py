@@ -1,6 +1,6 @@
 """From groups of drafts to the entries of one transaction, without storage."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -10,7 +10,7 @@ from gateway.audit.errors import EntryRefusedError, MovedError
 from gateway.audit.journal import JOURNAL_TYPES, Journal, JournalHeads, JournalLinkError
 from gateway.audit.port import Appended, Draft, Payload
 from gateway.errors import CanonicalError, LogUnavailableError
-from gateway.storage.journal_store import JournalRow
+from gateway.storage.journal_store import MarkedRow
 from gateway.storage.log_store import EntryRow
 from gateway.transparency.entry import encode_entry, leaf_hash
 from gateway.transparency.errors import EntryError
@@ -36,15 +36,23 @@ class EntryBatch:
     in order; one that is refused takes no place."""
 
     def __init__(
-        self, log: str, time_us: int, size: int, head: bytes, journal: JournalHeads
+        self,
+        log: str,
+        time_us: int,
+        size: int,
+        head: bytes,
+        journal: JournalHeads,
+        mark: Callable[[int, bytes], bytes],
     ) -> None:
+        """`mark(seq, leaf hash)` is what a journal row carries."""
+        self._mark = mark
         self._log = log
         self._time_us = time_us
         self._seq = size
         self._prev = head
         self._journal = Journal(journal)
         self.rows: list[EntryRow] = []
-        self.journal_rows: list[JournalRow] = []
+        self.journal_rows: list[MarkedRow] = []
         self.decisions: list[tuple[int, bytes]] = []
         self.outcomes: list[Outcome] = []
 
@@ -67,7 +75,9 @@ class EntryBatch:
             if draft.type == COUNTED_TYPE:
                 self.decisions.append((row.seq, row.data))
             elif draft.type in JOURNAL_TYPES:
-                self.journal_rows.append(JournalRow(row.seq, draft.type))
+                self.journal_rows.append(
+                    MarkedRow(row.seq, draft.type, self._mark(row.seq, row.leaf_hash))
+                )
         if made:
             self._seq, self._prev = made[-1].seq + 1, made[-1].leaf_hash
 

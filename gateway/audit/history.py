@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from gateway.audit.counts import COUNTED_TYPE
 from gateway.audit.errors import LogBrokenError
 from gateway.audit.journal import JOURNAL_TYPES, Journal, JournalHeads, JournalLinkError
+from gateway.audit.marks import is_marked
 from gateway.audit.signed import SignedLeaves
 from gateway.audit.tree import TILE_WIDTH, LogTree, TreeError
 from gateway.errors import ConfigError
@@ -51,7 +52,7 @@ class History:
 
     def read_journal(self, connection: Connection, start: int = 0) -> Iterator[Entry]:
         """The journal's entries from `start` on, in order: each is the entry that its row says,
-        follows the one before it, and is what the newest checkpoint signed, where it is one."""
+        follows the one before it, and is signed by a checkpoint or carries its mark."""
         before = journal_store.read_newest_before(connection, self._origin, start)
         journal = Journal(JournalHeads(before, -1))
         signed: SignedLeaves | None = None
@@ -59,8 +60,7 @@ class History:
             entry = self._open_journal_row(row)
             if signed is None:
                 signed = self._signed_leaves(connection)
-            if entry.seq < signed.size:
-                self._verify_signed(signed, row)
+            self._verify_ours(signed, row)
             self._follow(journal, entry)
             yield entry
 
@@ -90,7 +90,7 @@ class History:
         for row in log_store.read_entries(connection, self._origin, tree.size):
             leaf, fields = self._check(row, tree.size, tree.head)
             if fields["type"] in JOURNAL_TYPES:
-                self._follow_foreign(connection, journal, fields)
+                self._follow_foreign(connection, journal, fields, leaf)
             tree.append(leaf)
             if fields["type"] == COUNTED_TYPE:
                 on_decisions(row.seq, row.data)
@@ -181,13 +181,22 @@ class History:
                 "`gateway audit verify`"
             ) from None
 
-    def _verify_signed(self, signed: SignedLeaves, row: JournalEntryRow) -> None:
+    def _verify_ours(self, signed: SignedLeaves, row: JournalEntryRow) -> None:
+        """Signed by the newest checkpoint, or appended since by who holds the log's key."""
+        assert row.leaf_hash is not None
+        if row.seq >= signed.size:
+            self._verify_mark(row.seq, row.leaf_hash, row.mark)
+            return
         try:
             leaf = signed.leaf(row.seq)
         except (TreeError, TypeError) as error:
             raise self._broken(row.seq, f"no checkpoint vouches for it: {error}") from None
         if leaf != row.leaf_hash:
             raise self._broken(row.seq, "it is not the one that was signed")
+
+    def _verify_mark(self, seq: int, leaf: bytes, mark: bytes | None) -> None:
+        if not is_marked(self._verifier, seq, leaf, mark):
+            raise self._broken(seq, "nobody who holds the log's key appended it (journal mark)")
 
     def _open_journal_row(self, row: JournalEntryRow) -> Entry:
         if row.type not in JOURNAL_TYPES:
@@ -205,10 +214,14 @@ class History:
             raise self._broken(row.seq, f"the journal says {row.type}, it is {entry.type}")
         return entry
 
-    def _follow_foreign(self, connection: Connection, journal: Journal, fields: Fields) -> None:
+    def _follow_foreign(
+        self, connection: Connection, journal: Journal, fields: Fields, leaf: bytes
+    ) -> None:
         seq, kind = fields["seq"], fields["type"]
-        if journal_store.read_type(connection, self._origin, seq) != kind:
+        row = journal_store.read_row(connection, self._origin, seq)
+        if row is None or row.type != kind:
             raise self._broken(seq, f"it is {kind} and has no such journal row")
+        self._verify_mark(seq, leaf, row.mark)
         try:
             journal.follow(seq, kind, fields["body"])
         except JournalLinkError as error:

@@ -6,6 +6,7 @@ taken into the tree before anything is built on it.
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 from gateway import canonical
 from gateway.audit.counts import CountBook
@@ -13,6 +14,7 @@ from gateway.audit.errors import EntryRefusedError, LogBrokenError
 from gateway.audit.groups import EntryBatch, Group, Outcome
 from gateway.audit.history import History
 from gateway.audit.journal import Journal, JournalHeads
+from gateway.audit.marks import make_mark
 from gateway.audit.payloads import MonthKeysMovedError, PayloadVault, SealedBatch
 from gateway.audit.port import Draft
 from gateway.audit.tree import LogTree
@@ -195,7 +197,8 @@ class Sequencer:
 
     def _begin(self, time_us: int) -> EntryBatch:
         tree = self._tree
-        return EntryBatch(self._log, time_us, tree.size, tree.head, self._journal.heads)
+        heads, mark = self._journal.heads, partial(make_mark, self._signer)
+        return EntryBatch(self._log, time_us, tree.size, tree.head, heads, mark)
 
     def _catch_up(self, connection: Connection) -> None:
         self._history.catch_up(connection, self._tree, self._journal, self._counts.note)

@@ -20,16 +20,25 @@ class JournalRow(NamedTuple):
     type: str
 
 
+class MarkedRow(NamedTuple):
+    """The same with its mark; None in a row from before there were marks."""
+
+    seq: int
+    type: str
+    mark: bytes | None
+
+
 class JournalEntryRow(NamedTuple):
     """A journal row with what is stored of its entry, None where it has none."""
 
     seq: int
     type: str
+    mark: bytes | None
     data: bytes | None
     leaf_hash: bytes | None
 
 
-def insert_journal(connection: Connection, log: str, rows: Sequence[JournalRow]) -> None:
+def insert_journal(connection: Connection, log: str, rows: Sequence[MarkedRow]) -> None:
     """Insert all rows or raise."""
     if rows:
         connection.execute(journal.insert(), [{"log": log, **row._asdict()} for row in rows])
@@ -39,7 +48,7 @@ def read_journal(connection: Connection, log: str, start: int) -> Iterator[Journ
     """The rows from `start` on with their entries, in order, streamed."""
     is_its_entry = (entries.c.log == journal.c.log) & (entries.c.seq == journal.c.seq)
     query = (
-        select(journal.c.seq, journal.c.type, entries.c.bytes, entries.c.leaf_hash)
+        select(journal.c.seq, journal.c.type, journal.c.mark, entries.c.bytes, entries.c.leaf_hash)
         .select_from(journal.outerjoin(entries, is_its_entry))
         .where(journal.c.log == log, journal.c.seq >= start)
         .order_by(journal.c.seq)
@@ -59,11 +68,13 @@ def read_rows(connection: Connection, log: str, stop: int) -> list[JournalRow]:
     return [JournalRow(*row) for row in connection.execute(query)]
 
 
-def read_type(connection: Connection, log: str, seq: int) -> str | None:
-    """The type in one row, or None."""
-    query = select(journal.c.type).where(journal.c.log == log, journal.c.seq == seq)
-    found: str | None = connection.execute(query).scalar()
-    return found
+def read_row(connection: Connection, log: str, seq: int) -> MarkedRow | None:
+    """One row, or None."""
+    query = select(journal.c.seq, journal.c.type, journal.c.mark).where(
+        journal.c.log == log, journal.c.seq == seq
+    )
+    found = connection.execute(query).first()
+    return None if found is None else MarkedRow(*found)
 
 
 def read_newest_before(connection: Connection, log: str, stop: int) -> int:

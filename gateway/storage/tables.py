@@ -36,13 +36,14 @@ checkpoints = Table(
 )
 
 # Where the journal entries are: one row each, written with the entry. Without it, knowing what is
-# in force would mean reading the whole log.
+# in force would mean reading the whole log. `mark`: see gateway.audit.marks.
 journal = Table(
     "journal",
     metadata,
     Column("log", Text, primary_key=True),
     Column("seq", BigInteger, primary_key=True, autoincrement=False),
     Column("type", Text, nullable=False),
+    Column("mark", LargeBinary, nullable=True),
 )
 
 # C2SP tlog-tiles: level L holds hashes of tree level 8L, up to 256 of 32 bytes. Level 0 has full

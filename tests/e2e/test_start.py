@@ -153,12 +153,12 @@ def test_another_floor_needs_a_record_and_may_only_add(gateway: LiveGateway) -> 
 def test_a_deleted_journal_row_is_seen(gateway: LiveGateway) -> None:
     settings = gateway.workplace.gateway_yaml
     with closing(sqlite3.connect(gateway.workplace.database)) as connection:
-        kept = connection.execute("SELECT log, seq, type FROM journal ORDER BY seq").fetchall()
+        kept = connection.execute("SELECT * FROM journal ORDER BY seq").fetchall()
         with connection:
             connection.execute("DELETE FROM journal WHERE seq = ?", (kept[0][1],))
         assert_refused(run("gateway", "serve", "--config", str(settings)), "journal")
         with connection:
-            connection.execute("INSERT INTO journal VALUES (?, ?, ?)", kept[0])
+            connection.execute("INSERT INTO journal VALUES (?, ?, ?, ?)", kept[0])
     gateway.start()
     assert gateway.stop() == 0
 

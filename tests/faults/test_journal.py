@@ -7,17 +7,19 @@ from pathlib import Path
 
 import pytest
 
+from gateway import canonical
 from gateway.audit import groups, journal
 from gateway.audit.errors import LogBrokenError, MovedError
 from gateway.audit.journal import JournalHeads
 from gateway.audit.port import Draft
 from gateway.audit.sql_log import SqlLog
+from gateway.canonical import Value
 from gateway.errors import LogUnavailableError
 from gateway.storage.engine import Engine
 from gateway.storage.schema import migrate
-from gateway.transparency.entry import leaf_hash, parse_entry
+from gateway.transparency.entry import encode_entry, leaf_hash, parse_entry
 from tests.fakes.failing_sql import copy_as_killed, failing, tampering
-from tests.fakes.log import ACTOR
+from tests.fakes.log import ACTOR, ORIGIN
 from tests.fakes.sql_logs import (
     journal_rows,
     note,
@@ -149,6 +151,7 @@ async def write_journal(engine: Engine) -> SqlLog:
     return log
 
 
+INSERT = "INSERT INTO journal (log, seq, type) VALUES ('example.org/log'"
 TAMPERS = {
     "DELETE FROM journal WHERE seq = 1": "entry 3 .* before it is entry 1, which is none",
     "DELETE FROM journal WHERE seq = 3": "entry 4 .* before it is entry 3, which is entry 1",
@@ -156,9 +159,9 @@ TAMPERS = {
     "DELETE FROM journal": "entry 3 .* no such journal row",
     "UPDATE journal SET type = 'change.staged' WHERE seq = 4": "entry 4 .* it is rollout.stepped",
     "UPDATE journal SET type = 'change.blessed' WHERE seq = 4": "entry 4 .* this gateway lacks",
-    "INSERT INTO journal VALUES ('example.org/log', 2, 'change.staged')": "entry 2 .* it is test",
-    "INSERT INTO journal VALUES ('example.org/log', 9, 'change.staged')": "entry 9 .* missing",
-    "INSERT INTO journal VALUES ('example.org/log', 'x', 'change.staged')": "entry x .* missing",
+    f"{INSERT}, 2, 'change.staged')": "entry 2 .* it is test",
+    f"{INSERT}, 9, 'change.staged')": "entry 9 .* missing",
+    f"{INSERT}, 'x', 'change.staged')": "entry x .* missing",
     "UPDATE entries SET bytes = CAST(replace(bytes, '\"x\"', '\"z\"') AS BLOB), "
     "leaf_hash = zeroblob(32) WHERE seq = 1": "entry 1 ",
 }
@@ -264,6 +267,43 @@ def test_a_signed_journal_entry_that_was_rewritten_with_its_hash_is_not_given(
     asyncio.run(main())
 
 
+def test_a_journal_entry_that_a_hand_appended_is_neither_given_nor_signed(
+    engine: Engine, tmp_path: Path
+) -> None:
+    async def main() -> None:
+        log = await write_journal(engine)  # its newest journal entry is 4
+        append_by_hand(engine, "change.approved", {"prior": 4})
+        with pytest.raises(LogBrokenError, match=r"entry 6 .* nobody who holds the log's key"):
+            await log.journal()
+        before = log.checkpoint()
+        with pytest.raises(LogBrokenError, match=r"entry 6 .* nobody who holds the log's key"):
+            await log.append([note("under what?")])
+        await log.aclose()
+        assert log.checkpoint() == before
+        with pytest.raises(LogBrokenError, match=r"entry 6 .* nobody who holds the log's key"):
+            await open_log(engine)
+
+    asyncio.run(main())
+
+
+def append_by_hand(engine: Engine, type: str, body: dict[str, Value]) -> None:
+    """An entry with its row that holds by every hash, and a mark of another journal entry's."""
+    stored = stored_entries(engine)
+    prev = leaf_hash(stored[-1])
+    now_us = parse_entry(stored[-1]).time_us
+    encoded = canonical.encode(body)
+    data = encode_entry(ORIGIN, len(stored), prev, now_us, type, ACTOR, encoded)
+    leaf = leaf_hash(data).hex()
+    with tampering(engine) as execute:
+        execute(
+            f"INSERT INTO entries VALUES ('{ORIGIN}', {len(stored)}, x'{data.hex()}', x'{leaf}')"
+        )
+        execute(
+            f"INSERT INTO journal SELECT log, {len(stored)}, '{type}', mark FROM journal "
+            "WHERE seq = 4"
+        )
+
+
 def rewrite(engine: Engine, seq: int, old: bytes, new: bytes) -> None:
     """Change an entry's bytes and the hash beside them, as somebody who knows the schema would."""
     data = stored_entries(engine)[seq]
@@ -301,7 +341,10 @@ def test_background_verification_finds_a_sealed_row_that_was_deleted(
 @pytest.mark.parametrize(
     ("statement", "problem"),
     [
-        ("INSERT INTO journal VALUES ('example.org/log', 2, 'change.staged')", "entry 2 has a"),
+        (
+            f"{INSERT}, 2, 'change.staged')",
+            "entry 2 has a",
+        ),
         ("UPDATE journal SET type = 'change.staged' WHERE seq = 4", "entry 4 is rollout.stepped"),
         ("DELETE FROM journal WHERE seq = 1", "entry 1 is bundle.activated"),
     ],

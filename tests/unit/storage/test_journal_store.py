@@ -7,7 +7,7 @@ from sqlalchemy import event
 from gateway.audit.journal import JournalHeads
 from gateway.storage import journal_store, log_store
 from gateway.storage.engine import Engine, StorageError, read_transaction, write_transaction
-from gateway.storage.journal_store import JournalEntryRow, JournalRow
+from gateway.storage.journal_store import JournalEntryRow, JournalRow, MarkedRow
 from tests.fakes.sql_logs import open_engine
 
 ROWS = [
@@ -17,12 +17,17 @@ ROWS = [
 ]
 
 
+def marked(rows: list[JournalRow]) -> list[MarkedRow]:
+    return [MarkedRow(row.seq, row.type, b"m%d" % row.seq) for row in rows]
+
+
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[Engine]:
     made = open_engine(tmp_path / "log.db")
     with write_transaction(made) as connection:
-        journal_store.insert_journal(connection, "log", ROWS)
-        journal_store.insert_journal(connection, "other", [JournalRow(9, "bundle.activated")])
+        journal_store.insert_journal(connection, "log", marked(ROWS))
+        other = [JournalRow(9, "bundle.activated")]
+        journal_store.insert_journal(connection, "other", marked(other))
         log_store.insert_entries(connection, "log", [log_store.EntryRow(5, b"e", b"h")])
         log_store.insert_entries(connection, "other", [log_store.EntryRow(3, b"o", b"h")])
     yield made
@@ -32,12 +37,13 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
 def test_rows_come_with_the_entries_of_their_own_log(engine: Engine) -> None:
     with read_transaction(engine) as connection:
         assert list(journal_store.read_journal(connection, "log", 4)) == [
-            JournalEntryRow(5, "rollout.stepped", b"e", b"h"),
-            JournalEntryRow(8, "change.rejected", None, None),
+            JournalEntryRow(5, "rollout.stepped", b"m5", b"e", b"h"),
+            JournalEntryRow(8, "change.rejected", b"m8", None, None),
         ]
         assert journal_store.read_rows(connection, "log", 8) == ROWS[:2]
-        assert journal_store.read_type(connection, "log", 5) == "rollout.stepped"
-        assert journal_store.read_type(connection, "log", 9) is None
+        row = MarkedRow(5, "rollout.stepped", b"m5")
+        assert journal_store.read_row(connection, "log", 5) == row
+        assert journal_store.read_row(connection, "log", 9) is None
 
 
 def test_heads_are_the_newest_and_the_newest_that_serves(engine: Engine) -> None:
@@ -73,4 +79,4 @@ def test_a_place_has_one_row(engine: Engine) -> None:
         pytest.raises(StorageError, match="UNIQUE"),
         write_transaction(engine) as connection,
     ):
-        journal_store.insert_journal(connection, "log", ROWS[:1])
+        journal_store.insert_journal(connection, "log", marked(ROWS[:1]))

@@ -77,7 +77,9 @@ def test_activations_of_older_logs_get_their_journal_rows(engine: Engine) -> Non
         )
     migrate(engine)
     with read_transaction(engine) as connection:
-        rows = connection.exec_driver_sql("SELECT * FROM journal ORDER BY log, seq").all()
+        rows = connection.exec_driver_sql(
+            "SELECT log, seq, type FROM journal ORDER BY log, seq"
+        ).all()
     assert [tuple(row) for row in rows] == [
         ("a", 1, "bundle.activated"),
         ("a", 7, "bundle.activated"),
