@@ -8,12 +8,14 @@ from typing import Annotated
 
 import typer
 
-from gateway.bundles.acceptance import accept
+from gateway.bundles.acceptance import TrialError, accept
 from gateway.bundles.build import sign_bundle
-from gateway.bundles.folder import read_bundle
+from gateway.bundles.folder import Bundle, read_bundle
 from gateway.bundles.keys import fingerprint_of, keyid_of, read_private_key
 from gateway.errors import ConfigError
+from gateway.policy_test_cli import show_busy
 
+_DOES_NOT_HOLD = 1
 _MODE = 0o644  # nothing in a bundle is secret; what is sensitive is sealed
 
 
@@ -30,12 +32,15 @@ def build(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON for machines")] = False,
 ) -> None:
-    """Check, test, pack and sign a bundle: the same bytes for the same content and key."""
+    """Check, test, pack and sign a bundle: the same bytes for the same content and key.
+
+    Exit code 0: built. 1: it does not pass OPA's check or its own tests. 2: it cannot be built.
+    """
     private_key = read_private_key(key)
     name = keyid or keyid_of(private_key.public_key())
     bundle = read_bundle(folder)
     if not no_test:
-        accept(bundle, opa)
+        _try(bundle, opa)
     archive = sign_bundle(bundle, private_key, name)
     _replace(out, archive)
     told = {
@@ -56,6 +61,16 @@ def build(
     typer.echo(tested)
     typer.echo(f"bundle hash {bundle.hash}")
     typer.echo(f"signed with key {name}")
+
+
+def _try(bundle: Bundle, opa: Path) -> None:
+    try:
+        with show_busy("running OPA's check and the bundle's tests"):
+            accept(bundle, opa)
+    except TrialError as error:
+        typer.echo(f"gateway: {error}", err=True)
+        typer.echo("nothing is built; `gateway policy check` and `test` say more", err=True)
+        raise typer.Exit(_DOES_NOT_HOLD) from None
 
 
 def _replace(out: Path, content: bytes) -> None:

@@ -35,8 +35,13 @@ TEST_SECONDS = 120.0
 _MAX_WORDS = 4_000
 
 
+class TrialError(BundleError):
+    """The bundle was tried and does not pass."""
+
+
 def accept(bundle: Bundle, opa: Path) -> None:
-    """Raises BundleError with OPA's own words unless the bundle passes. Takes seconds: call it
+    """Raises TrialError with OPA's own words unless the bundle passes, and BundleError where it
+    cannot be tried. Takes seconds: call it
     outside an event loop."""
     with tempfile.TemporaryDirectory(prefix="bundle-") as private:
         folder = Path(private) / "bundle"
@@ -81,16 +86,16 @@ class _Opa:
         flags = ["--strict", self._capabilities, "--bundle"]
         answer = self._run(["check", *flags, "."], CHECK_SECONDS)
         if answer.returncode != 0:
-            raise BundleError(f"opa check: {_words(answer)}")
+            raise TrialError(f"opa check: {_words(answer)}")
 
     def test(self) -> None:
         flags = ["--bundle", "--format=json", "--timeout=10s", self._capabilities]
         answer = self._run(["test", *flags, "."], TEST_SECONDS)
         results = _decode(answer.stdout)
         if answer.returncode != 0 or not isinstance(results, list):
-            raise BundleError(f"opa test: {_failures(results) or _words(answer)}")
+            raise TrialError(f"opa test: {_failures(results) or _words(answer)}")
         if not results:
-            raise BundleError("opa test: there is not one test; every rule needs one beside it")
+            raise TrialError("opa test: there is not one test; every rule needs one beside it")
 
     def compare_data(self, data: Mapping[str, Any]) -> None:
         """The floor is made from our reading of the data and the policies run on OPA's, so a value
@@ -105,7 +110,7 @@ class _Opa:
             found = {}
         place = first_difference(data.get("data", {}), found, "data")
         if place is not None:
-            raise BundleError(f"{place}: OPA reads this value differently; write it in quotes")
+            raise TrialError(f"{place}: OPA reads this value differently; write it in quotes")
 
     def _run(self, arguments: list[str], seconds: float) -> subprocess.CompletedProcess[bytes]:
         try:

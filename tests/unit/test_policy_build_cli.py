@@ -77,8 +77,10 @@ def test_failing_tests_stop_it_unless_left_out(workplace: Path) -> None:
         b"package main.more_test\n\ntest_fails if false\n"
     )
     done = CliRunner().invoke(app, arguments(workplace))
-    assert isinstance(done.exception, BundleError)
-    assert "test_fails" in str(done.exception)
+    assert done.exit_code == 1
+    assert "gateway: opa test: failed: " in done.stderr
+    assert "test_fails" in done.stderr
+    assert "nothing is built" in done.stderr
     assert not (workplace / "bundle.tar.gz").exists()
     done = CliRunner().invoke(app, arguments(workplace, "--no-test"))
     assert done.exit_code == 0
@@ -91,3 +93,9 @@ def test_a_place_that_cannot_be_written_leaves_nothing(workplace: Path) -> None:
     done = CliRunner().invoke(app, arguments(workplace, "--no-test"))
     assert isinstance(done.exception, ConfigError)
     assert not list(workplace.glob(".*partial"))
+
+
+def test_a_bundle_that_cannot_be_tried_is_no_verdict_on_it(workplace: Path) -> None:
+    done = CliRunner().invoke(app, arguments(workplace, "--opa", str(workplace / "no-opa")))
+    assert isinstance(done.exception, BundleError)
+    assert "cannot be run" in str(done.exception)
