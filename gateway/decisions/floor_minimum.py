@@ -32,31 +32,31 @@ MINIMUM_ROWS: tuple[dict[str, str], ...] = (
     {
         "id": "minimum-customer-data",
         "regex": "^customer-data-processor",
-        "control": "GDPR/30",
+        "control": "GDPR/Art.30",
         "reason": "personal-data processing",
     },
     {
         "id": "minimum-gdpr-audit",
         "regex": "^gdpr-audit-service",
-        "control": "GDPR/30",
+        "control": "GDPR/Art.30",
         "reason": "record of processing",
     },
     {
         "id": "minimum-data-retention",
         "regex": "^data-retention-manager",
-        "control": "GDPR/5(1)(e)",
+        "control": "GDPR/Art.5(1)(e)",
         "reason": "storage limitation",
     },
     {
         "id": "minimum-plc",
         "regex": "^plc-controller",
-        "control": "SAFETY/plc",
+        "control": "IEC-62443-3-3/SR-6.2",
         "reason": "safety system",
     },
     {
         "id": "minimum-safety-monitor",
         "regex": "^safety-monitor",
-        "control": "SAFETY/monitor",
+        "control": "IEC-61511-1/16.2",
         "reason": "safety system",
     },
 )

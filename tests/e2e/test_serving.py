@@ -127,7 +127,7 @@ def test_policy_names_what_is_in_force_and_what_it_reads(
     policy = collector.get("/v1/policy").json()
     activated = [entry for entry in gateway.entries() if entry.type == "bundle.activated"]
     assert [entry.seq for entry in activated] == [policy["activation"]]
-    for name in ("bundle", "floor", "revision"):
+    for name in ("bundle", "revision"):
         assert activated[0].body[name] == policy[name]
     assert "process.executable.name" in policy["class"]["attributes"]
     assert policy["class"]["score_edges"][-1] == 1000
