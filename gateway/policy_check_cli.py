@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.box import SIMPLE_HEAD
@@ -19,11 +19,15 @@ from rich.text import Text
 
 from gateway.authoring.finding import LEVELS, Finding, Level, Place, count_levels
 from gateway.authoring.modules import Progress as OnProgress
-from gateway.clock import SystemClock
+from gateway.clock import SystemClock, format_time
 from gateway.errors import ConfigError
+
+if TYPE_CHECKING:
+    from gateway.authoring.traffic import Traffic
 
 _WIDTH = 80
 _QUIET_SECONDS = 1.0
+_DAY_US = 86_400_000_000
 _COLOURS: dict[Level, str] = {"error": "bold red", "warning": "yellow", "note": "cyan"}
 
 
@@ -34,6 +38,11 @@ def check(
         Path | None,
         typer.Option(help="recorded processes, JSON lines: patterns that match none are named"),
     ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(help="gateway.yaml: the same, from what its log recorded (see --since)"),
+    ] = None,
+    since: Annotated[int, typer.Option(help="how many days back", min=1)] = 30,
     strict: Annotated[bool, typer.Option("--strict", help="warnings fail too")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="write the findings as JSON")] = False,
     sarif: Annotated[Path | None, typer.Option(help="write a SARIF 2.1.0 log here")] = None,
@@ -47,7 +56,11 @@ def check(
     from gateway.authoring.sarif import sarif_log
     from gateway.authoring.traffic import read_traffic
 
+    if traffic is not None and config is not None:
+        raise ConfigError("name recorded traffic by --traffic or by --config, not by both")
     recorded = read_traffic(traffic) if traffic is not None else None
+    if config is not None:
+        recorded = _recorded_traffic(config, since)
     today = datetime.fromtimestamp(SystemClock().now_us() / 1_000_000, UTC).date()
     with _progress() as progress:
         findings = check_bundle(bundle, opa, today=today, traffic=recorded, progress=progress)
@@ -60,6 +73,23 @@ def check(
     counts = count_levels(findings)
     if counts["error"] or (strict and counts["warning"]):
         raise typer.Exit(1)
+
+
+def _recorded_traffic(config: Path, days: int) -> "Traffic":
+    """The processes that the log's classes name; raises ConfigError and StorageError."""
+    from gateway.authoring.traffic import traffic_of
+    from gateway.configuration import load_configuration
+    from gateway.evidence import open_evidence
+    from gateway.recorded.reading import read_recorded
+
+    now_us = SystemClock().now_us()
+    first_day = format_time(now_us - days * _DAY_US)[:10]
+    with open_evidence(load_configuration(config), config) as evidence:
+        # When each was seen does not matter here, so no schedule is asked for.
+        reading = read_recorded(
+            evidence.entries, evidence.vault, first_day, format_time(now_us)[:10], lambda _: None
+        )
+    return traffic_of(dict(one.process_class.attributes) for one in reading.classes)
 
 
 def _value(findings: Sequence[Finding]) -> dict[str, Any]:

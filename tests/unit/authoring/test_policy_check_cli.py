@@ -10,6 +10,7 @@ from typer.testing import CliRunner, Result
 from gateway.errors import BundleError, ConfigError
 from gateway.policy_check_cli import check
 from tests.fakes.bundles import real_opa
+from tests.fakes.recorded_world import make_recorded_world
 from tests.unit.authoring.planted import DATA, good_files
 
 pytestmark = pytest.mark.opa
@@ -89,6 +90,17 @@ def test_patterns_are_held_against_recorded_traffic(folder: Path, tmp_path: Path
     assert "pattern-unseen" in run(folder, "--traffic", str(traffic)).stdout
     traffic.write_text('"ledger-of-many-letters-1"\n')
     assert "pattern-unseen" not in run(folder, "--traffic", str(traffic)).stdout
+
+
+def test_patterns_are_held_against_what_the_log_recorded(folder: Path, tmp_path: Path) -> None:
+    recorded = tmp_path / "recorded"
+    recorded.mkdir()
+    config = ("--config", str(make_recorded_world(recorded).config))
+    assert "pattern-unseen" in run(folder, *config).stdout
+    set_data(folder, "demo", DATA.replace("^ledger-of-many-letters", "^log-shipper"))
+    assert "pattern-unseen" not in run(folder, *config).stdout
+    both = run(folder, *config, "--traffic", str(tmp_path / "x"))
+    assert isinstance(both.exception, ConfigError)
 
 
 def test_what_could_not_be_checked_is_a_declared_error(folder: Path, tmp_path: Path) -> None:
