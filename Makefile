@@ -67,7 +67,7 @@ mutants: $(VENV)/dev.ok .parts/bin/opa  ## change the policies in 320 ways; the 
 	@$(BIN)/python -m tests.mutants
 
 mutants-sample: $(VENV)/dev.ok .parts/bin/opa
-	@$(BIN)/python -m tests.mutants --sample 60 --budget-seconds 180
+	@$(BIN)/python -m tests.mutants --sample 60 --budget-seconds 400
 
 interop: $(VENV)/dev.ok .parts/bin/opa .parts/bin/regal .parts/bin/age .parts/bin/age-keygen .parts/bin/sops .parts/bin/opa-1.21.0 .parts/bin/opa-1.22.3 policies mutants-sample  ## the real parts
 	@$(BIN)/python -m pytest -s tests/interop

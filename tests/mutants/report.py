@@ -8,6 +8,8 @@ from tests.mutants.judge import Judgement
 from tests.mutants.mutant import Identity, Mutant
 
 LEAST_KILLED = 0.95
+ENOUGH_TO_JUDGE = 300
+LEAST_KILLED_OF_A_SAMPLE = 0.90  # among sixty, two survivors more or less are chance
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +29,12 @@ class Outcome:
         return self.killed / self.made if self.made else 0.0
 
     @property
+    def least_killed(self) -> float:
+        return LEAST_KILLED if self.made >= ENOUGH_TO_JUDGE else LEAST_KILLED_OF_A_SAMPLE
+
+    @property
     def holds(self) -> bool:
-        enough = self.share_killed >= LEAST_KILLED
+        enough = self.share_killed >= self.least_killed
         return self.is_complete and enough and not self.unlisted and not self.stale
 
 
@@ -80,7 +86,7 @@ def summary(outcome: Outcome) -> list[str]:
     return [
         *lines,
         f"{outcome.killed} of {outcome.made} mutants killed: {outcome.share_killed:.1%}"
-        f" (at least {LEAST_KILLED:.0%}), {len(outcome.listed)} survivors listed,"
+        f" (at least {outcome.least_killed:.0%}), {len(outcome.listed)} survivors listed,"
         f" {len(outcome.unlisted)} not listed",
     ]
 

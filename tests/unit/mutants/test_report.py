@@ -1,5 +1,6 @@
 """Survivors need a reason, reasons need a survivor, and 95 % must die."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -37,7 +38,12 @@ def test_an_unlisted_survivor_fails_however_many_die() -> None:
 
 
 def test_too_few_killed_fails() -> None:
-    assert not weigh([*killed(18), ALIVE], REASONS, True, [ALIVE.mutant]).holds
+    assert not weigh([*killed(8), ALIVE], REASONS, True, [ALIVE.mutant]).holds
+    assert weigh([*killed(9), ALIVE], REASONS, True, [ALIVE.mutant]).holds
+    alive = [replace(ALIVE, mutant=replace(ALIVE.mutant, nth=nth)) for nth in range(2, 22)]
+    reasons = {one.mutant.identity: "equivalent" for one in alive}
+    every = [one.mutant for one in alive]
+    assert not weigh([*killed(299), *alive], reasons, True, every).holds  # 93.7 % of 319
 
 
 def test_a_reason_for_nothing_fails() -> None:
