@@ -101,10 +101,12 @@ class SqlLog:
 
     async def journal(self, start: int = 0) -> list[Entry]:
         """As Log: read through the journal's rows, so its cost is the journal's, not the log's."""
+        self._refuse_broken()
         return await asyncio.to_thread(self._read_journal, start)
 
     async def heads(self) -> JournalHeads:
         """As Log: one indexed read."""
+        self._refuse_broken()
         return await asyncio.to_thread(self._read_heads)
 
     async def inclusion(self, index: int, size: int) -> list[bytes]:
@@ -132,6 +134,12 @@ class SqlLog:
             )
             self._background.start()
         return self._background
+
+    def _refuse_broken(self) -> None:
+        """A log that was found broken does not say what is in force: rows of its journal may be
+        missing that only the whole log shows. Who asks keeps everything then."""
+        if self._background is not None and (broken := self._background.health()) is not None:
+            raise LogBrokenError(broken)
 
     async def aclose(self) -> None:
         """Write what waits, sign, and end the threads; the engine stays its owner's."""

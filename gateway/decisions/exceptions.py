@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gateway import canonical
-from gateway.decisions.floor import names_of
+from gateway.decisions.floor import is_cut, names_of
 from gateway.engine.port import RuleVerdict
 from gateway.wire.classes import ProcessClass
 from gateway.wire.patterns import Pattern
@@ -31,14 +31,16 @@ class LiveException:
 
     def lifts(self, reason: Reason, process_class: ProcessClass) -> bool:
         """Whether it is from the rule that gave the reason, for this class: every name that the
-        class has must match, since an exception lets data go."""
+        class has must match and none may be cut, since an exception lets data go."""
         sender = process_class.sender
-        names = names_of(dict(process_class.attributes))
+        attributes = dict(process_class.attributes)
+        names = names_of(attributes)
         return (
             (reason.rule in self.rules or reason.control in self.rules)
             and self.environment in ("", sender.environment)
             and self.region in ("", sender.region)
             and bool(names)
+            and not is_cut(attributes, names)
             and all(map(self.pattern.matches, names))
         )
 

@@ -102,7 +102,7 @@ class Floor:
         for name in names:
             if matching := self._patterns.matches_any_case(name):
                 return self._rows[min(matching)].finding()
-        if source == "truncated" or _is_cut(attributes, names):
+        if is_cut(attributes, names):
             for cut in _cut_names(attributes, names):
                 if matching := self._patterns.matches_continuation(cut):
                     return self._rows[min(matching)].finding("the name is cut and may be: ")
@@ -234,9 +234,11 @@ def _reason(control: str, row: str, message: str) -> Reason:
     )
 
 
-def _is_cut(attributes: Mapping[str, str], names: Sequence[str]) -> bool:
-    """A name of exactly the kernel's length may be the beginning of a longer one, unless a path or
-    a second name tells more."""
+def is_cut(attributes: Mapping[str, str], names: Sequence[str]) -> bool:
+    """Whether a name may be the beginning of a longer one: its source says so, or it is of exactly
+    the kernel's length and neither a path nor a second name tells more."""
+    if attributes.get(IDENTITY_SOURCE) == "truncated":
+        return True
     if attributes.get(EXECUTABLE_PATH):
         return False
     if len(names) == 1:

@@ -4,13 +4,18 @@ import json
 import socket
 import sqlite3
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import closing
+from http import HTTPStatus
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 
 from gateway.cli import main
+from gateway.demo.workplace import COLLECTOR
 from tests.fakes.bundles import signed_archive, small_bundle
 from tests.fakes.live_gateway import OPERATOR_URI, LiveGateway, end, run
 
@@ -161,6 +166,59 @@ def test_a_deleted_journal_row_is_seen(gateway: LiveGateway) -> None:
             connection.execute("INSERT INTO journal VALUES (?, ?, ?, ?)", kept[0])
     gateway.start()
     assert gateway.stop() == 0
+
+
+def test_the_newest_journal_row_deleted_at_rest_ends_all_dropping(gateway: LiveGateway) -> None:
+    """Everything is signed, so the start believes the older state, until the whole log is read."""
+    note = gateway.workplace.folder / "floor.note"
+    now = note.read_bytes()
+    with closing(sqlite3.connect(gateway.workplace.database)) as connection:
+        newest = connection.execute("SELECT * FROM journal ORDER BY seq DESC").fetchone()
+        first = next(one for one in gateway.entries() if one.type == "bundle.activated")
+        [before] = connection.execute(
+            "SELECT archive FROM bundles WHERE hash = ?", (first.body["floor_note"],)
+        ).fetchone()
+        with connection:
+            connection.execute("DELETE FROM journal WHERE seq = ?", (newest[1],))
+        note.write_bytes(before)
+        try:
+            gateway.begin()
+            with gateway.client(OPERATOR_URI) as operator:
+                answer = gateway.await_status(operator, "/readyz", HTTPStatus.SERVICE_UNAVAILABLE)
+            assert "journal" in answer.text
+            with gateway.client(COLLECTOR) as collector:
+                told = _ask_until_kept(collector)
+            assert told["verdicts"][0]["effect"] == "fail_safe"
+            assert told["verdicts"][0]["lease"] is None
+            assert gateway.stop() == 0
+        finally:
+            note.write_bytes(now)
+            with connection:
+                marks = ", ".join("?" for _ in newest)
+                connection.execute(f"INSERT INTO journal VALUES ({marks})", newest)
+    gateway.start()
+    assert gateway.stop() == 0
+
+
+def _ask_until_kept(collector: httpx.Client) -> dict[str, Any]:
+    """The follower looks twice a second; what is answered before is answered by the older state."""
+    proposal = {
+        "ref": "1",
+        "process": {
+            "process.executable.name": "log-shipper",
+            "compliance.process.identity": "log-shipper",
+            "compliance.process.identity_source": "executable",
+        },
+        "action": "drop",
+        "score": 0.1,
+    }
+    for _ in range(20):
+        answer = collector.post("/v1/decisions", json={"proposals": [proposal]})
+        told: dict[str, Any] = answer.json()
+        if told["verdicts"][0]["effect"] == "fail_safe":
+            break
+        time.sleep(0.2)
+    return told
 
 
 def activate(settings: Path, *why: str) -> subprocess.CompletedProcess[str]:

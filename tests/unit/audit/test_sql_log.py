@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.audit.errors import EntryRefusedError
+from gateway.audit.errors import EntryRefusedError, LogBrokenError
 from gateway.audit.port import Draft
 from gateway.clock import ManualClock, SystemClock
 from gateway.errors import ConfigError
@@ -144,6 +144,9 @@ def test_background_verification_turns_health_bad(engine: Engine) -> None:
         log = await open_log(engine)
         log.verify_in_background().join()
         assert "TAMPERED" in (log.health() or "")
+        for ask in (log.heads, log.journal):  # what is in force cannot be known from such a log
+            with pytest.raises(LogBrokenError, match="TAMPERED"):
+                await ask()
         await log.aclose()
 
     asyncio.run(main())

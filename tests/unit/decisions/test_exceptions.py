@@ -64,6 +64,19 @@ def test_a_soft_rule_gives_way_and_the_reasons_say_so() -> None:
     assert second == reason()
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [
+        class_of("ledger-of-many-"),  # the kernel's fifteen bytes, and nothing tells the rest
+        class_of("ledger-1", **{"compliance.process.identity_source": "truncated"}),
+    ],
+)
+def test_a_cut_name_may_be_another_ones(asked: ProcessClass) -> None:
+    assert lift(protect(reason()), asked=asked).decision == "protect"
+    whole = class_of("ledger-of-many-", **{"process.executable.path": "/usr/bin/ledger-of-many-"})
+    assert lift(protect(reason()), asked=whole).decision == "permit"
+
+
 def test_a_control_may_be_named_instead_of_a_rule() -> None:
     by_control = granted(rules=frozenset({"SOX/404"}))
     assert lift(protect(reason()), by_control).decision == "permit"
