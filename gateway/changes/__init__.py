@@ -1,1 +1,1 @@
-"""Changes of what is in force: activations now, the change queue on top of them."""
+"""Changes of what is in force: the queue that people use, its fold from the log, rollouts."""

@@ -88,18 +88,6 @@ payload_keys = Table(
     Column("wrapped", LargeBinary, nullable=False),
 )
 
-activations = Table(
-    "activations",
-    metadata,
-    Column("log", Text, primary_key=True),
-    Column("number", BigInteger, primary_key=True, autoincrement=False),
-    Column("bundle", String(64), nullable=False),
-    Column("revision", Text, nullable=False),
-    Column("version", BigInteger, nullable=False),
-    Column("floor", String(64), nullable=False),
-    Column("activated_at", String(27), nullable=False),
-)
-
 # By hash: bundle archives, signed floors, impact reports.
 bundles = Table(
     "bundles",

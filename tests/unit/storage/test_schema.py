@@ -71,6 +71,7 @@ def test_activations_of_older_logs_get_their_journal_rows(engine: Engine) -> Non
     ]
     with write_transaction(engine) as connection:
         connection.exec_driver_sql("DROP TABLE journal")
+        connection.exec_driver_sql("CREATE TABLE activations (log TEXT)")  # as 0001 had one
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0001'")
         connection.exec_driver_sql(
             "INSERT INTO entries VALUES (?, ?, ?, x'00')", [tuple(row) for row in stored]

@@ -7,6 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
+from alembic.util import CommandError
 
 revision = "0001"
 down_revision = None
@@ -22,7 +23,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    raise NotImplementedError("a log is never migrated backwards: restore the backup instead")
+    raise CommandError("a log is never migrated backwards: restore the backup instead")
 
 
 def _key(name: str, kind: sa.types.TypeEngine[Any]) -> sa.Column[Any]:

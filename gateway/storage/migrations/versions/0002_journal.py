@@ -4,6 +4,7 @@ import json
 
 import sqlalchemy as sa
 from alembic import op
+from alembic.util import CommandError
 
 revision = "0002"
 down_revision = "0001"
@@ -38,7 +39,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    raise NotImplementedError("a log is never migrated backwards: restore the backup instead")
+    raise CommandError("a log is never migrated backwards: restore the backup instead")
 
 
 def _is_activation(data: bytes) -> bool:
