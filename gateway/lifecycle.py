@@ -30,8 +30,8 @@ from gateway.changes.activation import Justification, begin
 from gateway.changes.assembly import Assembly
 from gateway.changes.engines import Engines, Makers
 from gateway.changes.follower import Follower
-from gateway.changes.journal import Journal, Tell
-from gateway.changes.service import ChangeService, OpenBundle, Records
+from gateway.changes.journal import Journal, Records, Tell
+from gateway.changes.service import ChangeService, OpenBundle
 from gateway.changes.state import Activation
 from gateway.clock import Clock
 from gateway.configuration import GatewayConfig, RemoteEngine

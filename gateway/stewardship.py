@@ -7,6 +7,7 @@ from functools import partial
 from gateway.audit.port import Log
 from gateway.bundles.folder import Bundle
 from gateway.changes.assessor import Recorded, RecordedAssessor
+from gateway.changes.journal import Records
 from gateway.changes.plan import RolloutPlan
 from gateway.changes.rollout import RolloutActs, Serving
 from gateway.changes.steward import Examiners, Steward
@@ -44,10 +45,9 @@ def make_steward(
     ConfigError for a rollout of too many steps."""
     store, journal, follower = lifecycle.store, lifecycle.journal, lifecycle.follower
     opa = config.engine.opa
+    records = Records(journal, log, store)
     rollout = RolloutActs(
-        journal,
-        log,
-        store,
+        records,
         clock,
         actor,
         rollout_plan(config.rollout),
@@ -66,7 +66,7 @@ def make_steward(
         clock,
     )
     examiners = Examiners(BundleTrial(store, open, opa), assessor)
-    return Steward(journal, log, store, clock, actor, rollout, examiners)
+    return Steward(records, clock, actor, rollout, examiners)
 
 
 def make_vigil(lifecycle: Lifecycle, traffic: Traffic, clock: Clock, actor: str) -> Vigil:

@@ -11,7 +11,7 @@ from typing import Any
 
 from gateway import canonical
 from gateway.audit.errors import MovedError
-from gateway.audit.port import Draft, Log
+from gateway.audit.port import BundleStore, Draft, Log
 from gateway.changes.governance import apply
 from gateway.changes.records import Record
 from gateway.changes.state import Governance
@@ -111,3 +111,12 @@ def _body(draft: JournalDraft, head: int, position: int) -> Callable[[int], byte
         return canonical.encode({**draft.body(first_seq + position), "prior": prior})
 
     return body
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """Where changes are recorded: the journal, the log under it, and what entries name by hash."""
+
+    journal: Journal
+    log: Log
+    store: BundleStore

@@ -5,7 +5,6 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from gateway.audit.port import BundleStore, Log
 from gateway.changes import promotion
 from gateway.changes.gates import (
     Measurements,
@@ -15,7 +14,7 @@ from gateway.changes.gates import (
     measure,
     urgent_failures,
 )
-from gateway.changes.journal import Journal, JournalDraft
+from gateway.changes.journal import JournalDraft, Records
 from gateway.changes.plan import RolloutPlan, plan_steps
 from gateway.changes.state import Change, Governance, Kind, Rollout
 from gateway.changes.validation import Validation
@@ -56,18 +55,16 @@ class RolloutActs:
 
     def __init__(
         self,
-        journal: Journal,
-        log: Log,
-        store: BundleStore,
+        records: Records,
         clock: Clock,
         actor: str,
         plan: RolloutPlan,
         serving: Serving,
         validation: Validation,
     ) -> None:
-        self._journal = journal
-        self._log = log
-        self._store = store
+        self._journal = records.journal
+        self._log = records.log
+        self._store = records.store
         self._clock = clock
         self._actor = actor
         self._plan = plan

@@ -4,16 +4,15 @@ what a command says twice, because its answer was lost, happens once."""
 import asyncio
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 from gateway import canonical
-from gateway.audit.port import BundleStore, Draft, Log
+from gateway.audit.port import Draft
 from gateway.bundles.folder import Bundle
 from gateway.bundles.signed import SignedBundle
 from gateway.changes import approvals, candidates, requests, scope, views
 from gateway.changes.approvals import Approving
 from gateway.changes.candidates import Candidate
-from gateway.changes.journal import Decide, Journal, JournalDraft
+from gateway.changes.journal import Decide, JournalDraft, Records
 from gateway.changes.people import Person, Reasons, change_fields, parse_approval, parse_reasons
 from gateway.changes.rule_levels import rule_levels
 from gateway.changes.scope import ExceptionWish, ProtectionWish
@@ -26,15 +25,6 @@ _HOUR_US = 3_600_000_000
 _MAX_REFUSAL_CHARACTERS = 1_000
 
 OpenBundle = Callable[[bytes], SignedBundle]
-
-
-@dataclass(frozen=True, slots=True)
-class Records:
-    """Where changes are recorded; the actor of each entry is the person."""
-
-    journal: Journal
-    log: Log
-    store: BundleStore
 
 
 class ChangeService:

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from functools import partial
 
 from gateway import canonical
-from gateway.audit.port import BundleStore, Draft, Log
+from gateway.audit.port import Draft
 from gateway.changes import examination
 from gateway.changes.attempts import Attempts
 from gateway.changes.examination import Assessor, Trial
-from gateway.changes.journal import Journal, JournalDraft
+from gateway.changes.journal import JournalDraft, Records
 from gateway.changes.promotion import expiry_draft
 from gateway.changes.rollout import RolloutActs
 from gateway.changes.state import Change, Governance
@@ -46,17 +46,15 @@ class Steward:
 
     def __init__(
         self,
-        journal: Journal,
-        log: Log,
-        store: BundleStore,
+        records: Records,
         clock: Clock,
         actor: str,
         rollout: RolloutActs,
         examiners: Examiners,
     ) -> None:
-        self._journal = journal
-        self._log = log
-        self._store = store
+        self._journal = records.journal
+        self._log = records.log
+        self._store = records.store
         self._clock = clock
         self._actor = actor
         self._rollout = rollout

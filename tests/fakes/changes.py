@@ -12,10 +12,10 @@ from gateway.bundles.archive import pack_archive
 from gateway.bundles.signed import SignedBundle, open_bundle
 from gateway.changes.approvals import Approving
 from gateway.changes.governance import fold
-from gateway.changes.journal import Journal, JournalDraft
+from gateway.changes.journal import Journal, JournalDraft, Records
 from gateway.changes.people import Person
 from gateway.changes.records import Record
-from gateway.changes.service import ChangeService, Records
+from gateway.changes.service import ChangeService
 from gateway.changes.state import Governance
 from gateway.clock import ManualClock
 from gateway.impact.report import losses_hash

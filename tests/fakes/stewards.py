@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from gateway import canonical
 from gateway.changes.examination import AssessmentResult, TrialOutcome
-from gateway.changes.journal import Journal
+from gateway.changes.journal import Journal, Records
 from gateway.changes.plan import RolloutPlan
 from gateway.changes.rollout import RolloutActs, Serving
 from gateway.changes.state import Change, Governance
@@ -104,10 +104,9 @@ class Station:
         self.behind = 0
         self.meters: dict[tuple[str, int], ShadowMeter] = {}
         self._policy = make_policy()
+        records = Records(self.journal, queue.log, queue.store)
         acts = RolloutActs(
-            self.journal,
-            queue.log,
-            queue.store,
+            records,
             queue.clock,
             ACTOR,
             plan,
@@ -115,9 +114,7 @@ class Station:
             self.validation,
         )
         self.steward = Steward(
-            self.journal,
-            queue.log,
-            queue.store,
+            records,
             queue.clock,
             ACTOR,
             acts,
