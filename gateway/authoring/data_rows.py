@@ -5,22 +5,20 @@ A row is every object of the data that has an `id`, a `control` or a `review_due
 around it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from gateway.authoring.data_schemas import FAMILY
 from gateway.authoring.finding import Place
-from gateway.authoring.positions import Document, read_document
+from gateway.authoring.positions import read_document
+from gateway.authoring.rows import CONTROLS, Row, find_rows
 from gateway.bundles.documents import is_data_document
 from gateway.errors import BundleError
-from gateway.wire.documents import Path
 
 _DATA_FOLDER = "data"
-_CONTROLS = "controls"
-_FAMILY = "family"
 _MARKS = {"id", "control", "review_due"}
-_INHERITED = ("control", "owner", "review_due")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +79,7 @@ class Table:
 
     def family(self, table: str) -> DataRow | None:
         """The head of a table that is a law or standard: its row `family`."""
-        return next((row for row in self.rows if row.list == f"{table}.{_FAMILY}"), None)
+        return next((row for row in self.rows if row.list == f"{table}.{FAMILY}"), None)
 
     def find(self, control: str, row_id: str) -> DataRow | None:
         """The row with this id and control, or, since ids alone are unique too, with this id."""
@@ -94,43 +92,34 @@ def read_table(files: Mapping[str, bytes]) -> Table:
     data is known to be within limits. Raises BundleError with the place of a bad date."""
     rows: list[DataRow] = []
     controls: list[Control] = []
-    for path in sorted(filter(is_data_document, files)):
-        document = read_document(path, files[path])
-        folders = path.split("/")[:-1]
-        names = ".".join(folders[1:] if folders[:1] == [_DATA_FOLDER] else folders)
-        for row in _walk(document, (), document.value, names, {}):
-            if row.list.rpartition(".")[2] == _CONTROLS:
-                controls.append(_control(row))
-            else:
-                rows.append(row)
+    documents = [
+        read_document(path, files[path]) for path in sorted(filter(is_data_document, files))
+    ]
+    for found in filter(_is_listed, find_rows(documents)):
+        row = _row(found)
+        if found.list_name == CONTROLS:
+            controls.append(_control(row))
+        else:
+            rows.append(row)
     return Table(tuple(rows), tuple(controls))
 
 
-def _walk(
-    document: Document, at: Path, value: Any, list_path: str, around: Mapping[str, Any]
-) -> Iterator[DataRow]:
-    """Rows from `value`, which stands at `at` in the document, downwards."""
-    if isinstance(value, dict):
-        if value.keys() & _MARKS or list_path.endswith(f".{_FAMILY}"):
-            yield _row({**around, **value}, value, list_path, document.place(at))
-            around = {**around, **{name: value[name] for name in _INHERITED if name in value}}
-        for name, item in value.items():
-            below = f"{list_path}.{name}".strip(".")
-            yield from _walk(document, (*at, name), item, below, around)
-    elif isinstance(value, list):
-        for position, item in enumerate(value):
-            yield from _walk(document, (*at, position), item, list_path, around)
+def _is_listed(row: Row) -> bool:
+    return bool(_MARKS & row.value.keys()) or row.path == (FAMILY,)
 
 
-def _row(known: Mapping[str, Any], value: Mapping[str, Any], path: str, place: Place) -> DataRow:
+def _row(row: Row) -> DataRow:
+    folders = row.document.file.split("/")[:-1]
+    names = folders[1:] if folders[:1] == [_DATA_FOLDER] else folders
+    path = ".".join([*names, *(step for step in row.path if isinstance(step, str))])
     return DataRow(
-        id=str(value.get("id", path)),
+        id=str(row.value.get("id", path)),
         list=path,
-        control=str(known.get("control", "")),
-        owner=str(known.get("owner", "")),
-        review_due=_date(known.get("review_due"), place),
-        value=value,
-        place=place,
+        control=str(row.known("control") or ""),
+        owner=str(row.known("owner") or ""),
+        review_due=_date(row.known("review_due"), row.place),
+        value=row.value,
+        place=row.place,
     )
 
 

@@ -14,6 +14,7 @@ NEVER_FILTER = "never_filter"
 _DROPPING_LISTS = {"allow_drop", "exceptions"}
 _ALLOWS_DROPPING = "allows_dropping"
 _MARKS = {"id", "control", "regex", "glob", "owner", "review_due"}
+_INHERITED = ("control", "owner", "review_due", _ALLOWS_DROPPING)
 _SEALED = "ENC["  # what SOPS writes in place of a value
 
 
@@ -21,7 +22,7 @@ _SEALED = "ENC["  # what SOPS writes in place of a value
 class Row:
     """One object that has an id, a control or a pattern, or says who answers for what is in it: the
     head of a family, a whole table. `around` is what the objects around it
-    say of owner, review and dropping; the row's own words come first."""
+    say of control, owner, review and dropping; the row's own words come first."""
 
     document: Document
     path: Path
@@ -86,11 +87,9 @@ def find_rows(documents: Sequence[Document]) -> list[Row]:
 
 def _walk(document: Document, path: Path, value: Any, around: Mapping[str, Any]) -> Iterator[Row]:
     if isinstance(value, dict):
-        if _MARKS & value.keys():
+        if _MARKS & value.keys() or path == (FAMILY,):
             yield Row(document, path, value, around)
-        inherited = {
-            name: value[name] for name in ("owner", "review_due", _ALLOWS_DROPPING) if name in value
-        }
+        inherited = {name: value[name] for name in _INHERITED if name in value}
         for name, item in value.items():
             yield from _walk(document, (*path, name), item, {**around, **inherited})
     elif isinstance(value, list):
