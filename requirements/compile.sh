@@ -5,5 +5,5 @@ cd "$(dirname "$0")/.."
 uv=${UV:-uv}
 compile() { "$uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes \
   --no-emit-index-url --no-emit-find-links --no-header --custom-compile-command 'make requirements' "$@" pyproject.toml; }
-compile --extra server --extra collector -o requirements/runtime.txt
-compile --extra server --extra collector --extra dev -c requirements/runtime.txt -o requirements/dev.txt
+compile --extra server --extra s3 --extra collector -o requirements/runtime.txt
+compile --extra server --extra s3 --extra collector --extra dev -c requirements/runtime.txt -o requirements/dev.txt
