@@ -8,7 +8,7 @@ from gateway import canonical
 from gateway.audit.counts import COUNTED_TYPE
 from gateway.audit.errors import EntryRefusedError, MovedError
 from gateway.audit.journal import JOURNAL_TYPES, Journal, JournalHeads, JournalLinkError
-from gateway.audit.port import Appended, Draft, Payload
+from gateway.audit.port import Appended, Draft, Payload, Removal
 from gateway.errors import CanonicalError, LogUnavailableError
 from gateway.storage.journal_store import MarkedRow
 from gateway.storage.log_store import EntryRow
@@ -18,13 +18,14 @@ from gateway.transparency.errors import EntryError
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """What one caller appends: all of it or nothing, gapless. `after` and `fence` as in
+    """What one caller appends: all of it or nothing, gapless. `after`, `fence` and `removal` as in
     `Log.append`."""
 
     drafts: Sequence[Draft]
     payloads: Sequence[Payload] = ()
     after: int | None = None
     fence: int | None = None
+    removal: Removal | None = None
 
 
 Refusal: TypeAlias = LogUnavailableError | MovedError

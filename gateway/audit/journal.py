@@ -31,6 +31,12 @@ JOURNAL_TYPES = SERVING_TYPES | {
     "change.rejected",
     "change.staged",
     "change.tested",
+    "entries.purged",
+    "hold.placed",
+    "hold.released",
+    "key.handed-over",
+    "payloads.erased",
+    "payloads.purged",
 }
 # Logs from before there was a journal have entries of this type that name no other.
 UNLINKED_TYPES = frozenset({"bundle.activated"})

@@ -36,6 +36,18 @@ class Appended:
     leaf_hash: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """What leaves the database with the entry that says so (docs/formats.md section 15): the
+    payloads of `class_ids` (row and key), the month keys `month_keys` (ids), and the rows of
+    entries `first` to `last`, inclusive; -1: none."""
+
+    class_ids: tuple[str, ...] = ()
+    month_keys: tuple[str, ...] = ()
+    first: int = -1
+    last: int = -1
+
+
 class Log(Protocol):
     """One log. `append` returns only when the whole group is durable (P3)."""
 
@@ -50,6 +62,7 @@ class Log(Protocol):
         *,
         after: int | None = None,
         fence: int | None = None,
+        removal: Removal | None = None,
     ) -> list[Appended]:
         """Append the drafts as one gapless group with their payloads, atomically; raises
         LogUnavailableError when they are not durable, and then nothing of the group stands.
@@ -57,6 +70,9 @@ class Log(Protocol):
         `after`: the newest journal entry that the caller has seen (-1: none); drafts of a journal
         type need it. `fence`: the activation number under which the caller decided. Both are held
         against the log inside the write transaction; MovedError when they are not the newest.
+
+        `removal`: carried out in the same transaction as the entries: both stand or neither. What
+        is gone already is no error. A group that is refused removes nothing.
         """
 
     async def journal(self, start: int = 0) -> list[Entry]:

@@ -12,7 +12,7 @@ from gateway.audit.groups import Group
 from gateway.audit.history import History
 from gateway.audit.journal import JournalHeads
 from gateway.audit.payloads import PayloadVault
-from gateway.audit.port import Appended, Draft, Payload
+from gateway.audit.port import Appended, Draft, Payload, Removal
 from gateway.audit.proofs import ProofReader
 from gateway.audit.sequencer import Sequencer
 from gateway.clock import Clock
@@ -88,8 +88,9 @@ class SqlLog:
         *,
         after: int | None = None,
         fence: int | None = None,
+        removal: Removal | None = None,
     ) -> list[Appended]:
-        return await self._appender.append(Group(drafts, payloads, after, fence))
+        return await self._appender.append(Group(drafts, payloads, after, fence, removal))
 
     def checkpoint(self) -> str | None:
         return self._sequencer.note

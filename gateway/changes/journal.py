@@ -11,12 +11,12 @@ from typing import Any
 
 from gateway import canonical
 from gateway.audit.errors import MovedError
-from gateway.audit.port import BundleStore, Draft, Log
+from gateway.audit.port import BundleStore, Draft, Log, Removal
 from gateway.changes.governance import apply
 from gateway.changes.records import Record
 from gateway.changes.state import Governance
 from gateway.clock import Clock
-from gateway.errors import ConflictError
+from gateway.errors import ChangeRefusedError, ConflictError
 
 MAX_TRIES = 8
 
@@ -24,10 +24,11 @@ MAX_TRIES = 8
 @dataclass(frozen=True, slots=True)
 class JournalDraft:
     """A journal entry before it has a place: its body from its own sequence number, without
-    `prior`."""
+    `prior`, and what leaves the database with it."""
 
     type: str
     body: Callable[[int], Mapping[str, canonical.Value]]
+    removal: Removal | None = None
 
 
 Decide = Callable[[Governance], Sequence[JournalDraft]]
@@ -79,7 +80,9 @@ class Journal:
                 return state
             self._verify_may_follow(state, drafts, actor)
             try:
-                await self._log.append(_placed(state, drafts, actor), after=state.journal)
+                await self._log.append(
+                    _placed(state, drafts, actor), after=state.journal, removal=_removal_of(drafts)
+                )
             except MovedError:
                 continue
             self._appended()
@@ -96,6 +99,14 @@ class Journal:
             prior = state.journal if state.journal >= 0 else None
             body: dict[str, Any] = {**draft.body(seq), "prior": prior}
             state = apply(state, Record(seq, now_us, draft.type, actor, body))
+
+
+def _removal_of(drafts: Sequence[JournalDraft]) -> Removal | None:
+    """A removal comes alone: whoever reads the entry knows just what went with it."""
+    found = [draft.removal for draft in drafts if draft.removal is not None]
+    if found and len(drafts) > 1:
+        raise ChangeRefusedError("what removes something is appended alone")
+    return found[0] if found else None
 
 
 def _placed(state: Governance, drafts: Sequence[JournalDraft], actor: str) -> list[Draft]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway import canonical
-from gateway.audit.port import Appended, Draft, Payload
+from gateway.audit.port import Appended, Draft, Payload, Removal
 from gateway.clock import ManualClock
 from gateway.decisions.floor import Floor, FloorRow
 from gateway.decisions.policy import ActivePolicy
@@ -90,12 +90,13 @@ class HeldLog(MemoryLog):
         *,
         after: int | None = None,
         fence: int | None = None,
+        removal: Removal | None = None,
     ) -> list[Appended]:
         self.waiting += 1
         await self.gate.wait()
         self.waiting -= 1
         self.failing = self.failures.pop(0) if self.failures else None
-        return await super().append(drafts, payloads, after=after, fence=fence)
+        return await super().append(drafts, payloads, after=after, fence=fence, removal=removal)
 
 
 @dataclass

@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from gateway import canonical
 from gateway.audit.errors import EntryRefusedError, MovedError
 from gateway.audit.journal import JOURNAL_TYPES, Journal, JournalHeads, JournalLinkError
-from gateway.audit.port import Appended, Draft, Payload
+from gateway.audit.port import Appended, Draft, Payload, Removal
 from gateway.clock import Clock, ManualClock
 from gateway.errors import CanonicalError, LogUnavailableError
 from gateway.transparency.checkpoint import sign_checkpoint
@@ -22,8 +22,9 @@ ACTOR = "spiffe://example.org/gateway/test"
 
 class MemoryLog:
     """Set `failing` to a reason and every append fails, with nothing of it standing. `entries`
-    are the exact bytes; seq 0 is `log.opened`. Set `in_force` and fences are held against the
-    activation number that it gives, where the policies of a test come from no journal."""
+    are the exact bytes; seq 0 is `log.opened`. `removals` are all that were carried out. Set
+    `in_force` and fences are held against the activation number that it gives, where the policies
+    of a test come from no journal."""
 
     def __init__(
         self, origin: str = ORIGIN, clock: Clock | None = None, signer: Signer | None = None
@@ -37,6 +38,7 @@ class MemoryLog:
         self.in_force: Callable[[], int] | None = None
         self.entries: list[bytes] = []
         self.payloads: dict[str, Payload] = {}
+        self.removals: list[Removal] = []
         body = canonical.encode({"checkpoint_key": self._signer.vkey})
         self._write([Draft("log.opened", ACTOR, body)], [], None)
 
@@ -56,6 +58,7 @@ class MemoryLog:
         *,
         after: int | None = None,
         fence: int | None = None,
+        removal: Removal | None = None,
     ) -> list[Appended]:
         if self.failing is not None:
             raise LogUnavailableError(self.failing)
@@ -64,10 +67,13 @@ class MemoryLog:
         if after not in (None, heads.journal) or fence not in (None, activation):
             raise MovedError(heads.journal, activation)
         try:
-            return self._write(drafts, payloads, after)
+            places = self._write(drafts, payloads, after)
         except EntryRefusedError:
             self._journal.heads = heads
             raise
+        if removal is not None:
+            self._remove(removal)
+        return places
 
     async def journal(self, start: int = 0) -> list[Entry]:
         if self.failing is not None:
@@ -96,6 +102,13 @@ class MemoryLog:
             if entry["type"] == type and isinstance(body, dict):
                 found.append(body)
         return found
+
+    def _remove(self, removal: Removal) -> None:
+        """Month keys and entries are only noted: the fake's payloads have no month, and its proofs
+        need every entry."""
+        for class_id in removal.class_ids:
+            self.payloads.pop(class_id, None)
+        self.removals.append(removal)
 
     def _write(
         self, drafts: Sequence[Draft], payloads: Sequence[Payload], after: int | None

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from gateway.audit.port import Appended, Draft, Payload
+from gateway.audit.port import Appended, Draft, Payload, Removal
 from gateway.changes.approvals import Approving
 from gateway.changes.scope import parse_exception, parse_protection
 from gateway.changes.state import Governance
@@ -47,11 +47,12 @@ class FaultyLog(MemoryLog):
         *,
         after: int | None = None,
         fence: int | None = None,
+        removal: Removal | None = None,
     ) -> list[Appended]:
         fault, self.fault = self.fault, None
         if fault is Fault.FAILED:
             raise LogUnavailableError("disk full")
-        places = await super().append(drafts, payloads, after=after, fence=fence)
+        places = await super().append(drafts, payloads, after=after, fence=fence, removal=removal)
         if fault is Fault.UNANSWERED:
             raise LogUnavailableError("no answer from the disk")
         if fault is Fault.KILLED:

@@ -10,7 +10,7 @@ from typing import Any
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from gateway.audit.port import Appended, Draft, Payload
+from gateway.audit.port import Appended, Draft, Payload, Removal
 from gateway.changes.governance import apply
 from gateway.changes.plan import RolloutPlan
 from gateway.changes.records import Record
@@ -81,12 +81,13 @@ class RestlessLog(MemoryLog):
         *,
         after: int | None = None,
         fence: int | None = None,
+        removal: Removal | None = None,
     ) -> list[Appended]:
         fate, self.next_fails = self.next_fails, "well"
         await asyncio.sleep(0)
         if fate == "lost":
             raise LogUnavailableError("disk full")
-        places = await super().append(drafts, payloads, after=after, fence=fence)
+        places = await super().append(drafts, payloads, after=after, fence=fence, removal=removal)
         if fate == "unknown":
             raise LogUnavailableError("the connection broke")
         return places
