@@ -52,7 +52,7 @@ class LogSource(Protocol):
     def tail_problem(self) -> str | None:
         """How the evidence ends in a torn write (CRASH_TAIL), if it does."""
 
-    def opener(self) -> Opener | None:
+    def opener(self) -> "Opener | None":
         """Opens the same evidence again in another process; picklable. None: it cannot be."""
 
     def close(self) -> None:

@@ -1,0 +1,31 @@
+"""From a source and a selection to rows."""
+
+from collections.abc import Callable, Iterator
+
+from gateway.reading.rows import Flattener, NameClass, Row, locate
+from gateway.reading.selection import Selection
+from gateway.transparency.source import LogSource
+
+OnEntry = Callable[[int], None]
+
+
+def read_rows(
+    source: LogSource,
+    selection: Selection,
+    name_class: NameClass | None = None,
+    first: int = 0,
+    last: int | None = None,
+    on_entry: OnEntry | None = None,
+) -> Iterator[Row]:
+    """The wanted rows among entries `first` to `last` (inclusive), in order, in constant memory.
+    `on_entry(seq)` hears of each entry read. Raises SourceError when the source cannot be read."""
+    flattener = Flattener(source, name_class)
+    for located in locate(source, first):
+        if last is not None and located.seq > last:
+            return
+        if on_entry is not None:
+            on_entry(located.seq)
+        if selection.covers(located):
+            for row in flattener.rows(located):
+                if selection.takes(row):
+                    yield row
