@@ -123,3 +123,23 @@ ledger_heads = Table(
     Column("report", BigInteger, nullable=False),
     Column("counters", Text, nullable=False),
 )
+
+# Checkpoints with the signature lines of witnesses; they vouch for themselves.
+cosigned = Table(
+    "cosigned",
+    metadata,
+    Column("log", Text, primary_key=True),
+    Column("size", BigInteger, primary_key=True, autoincrement=False),
+    Column("note", Text, nullable=False),
+)
+
+# RFC 3161 tokens (DER) over SHA-256 of `note_text`, the text of the checkpoint of `size`.
+timestamps = Table(
+    "timestamps",
+    metadata,
+    Column("log", Text, primary_key=True),
+    Column("size", BigInteger, primary_key=True, autoincrement=False),
+    Column("authority", Text, primary_key=True),
+    Column("note_text", Text, nullable=False),
+    Column("token", LargeBinary, nullable=False),
+)

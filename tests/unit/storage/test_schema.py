@@ -70,7 +70,8 @@ def test_activations_of_older_logs_get_their_journal_rows(engine: Engine) -> Non
         ("b", 1, b'{"body":{},"type":"bundle.activated","v":1}'),
     ]
     with write_transaction(engine) as connection:
-        connection.exec_driver_sql("DROP TABLE journal")
+        for table in ("timestamps", "cosigned", "journal"):
+            connection.exec_driver_sql(f"DROP TABLE {table}")
         connection.exec_driver_sql("CREATE TABLE activations (log TEXT)")  # as 0001 had one
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0001'")
         connection.exec_driver_sql(
