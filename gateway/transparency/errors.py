@@ -6,6 +6,7 @@ VerificationError
 ├── NoteError           the text is not a signed note or checkpoint
 │   ├── SignatureError  a signature by a key that we know is wrong: the text was changed
 │   └── UnsignedError   no key that we know signed it
+├── PolicyError         the text is not a witness policy
 └── SourceError         the evidence cannot be read (no database, no table, several logs)
 """
 
@@ -30,6 +31,10 @@ class SignatureError(NoteError):
 
 class UnsignedError(NoteError):
     """No known key signed the note."""
+
+
+class PolicyError(VerificationError):
+    """The text is not a witness policy (tlog-policy)."""
 
 
 class SourceError(VerificationError):

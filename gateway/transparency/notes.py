@@ -10,6 +10,7 @@ import binascii
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Generic, Protocol, TypeVar
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -24,6 +25,24 @@ _KEY_ID_BYTES = 4
 _MARK = "— "
 
 
+class KnownKey(Protocol):
+    """A public key of any signature type."""
+
+    @property
+    def name(self) -> str:
+        """The key's name."""
+
+    @property
+    def key_id(self) -> bytes:
+        """4 bytes; with the name they tie a signature line to the key."""
+
+    def verify(self, text: str, signature: bytes) -> None:
+        """Raises SignatureError unless this key made `signature` for the note's text."""
+
+
+K = TypeVar("K", bound=KnownKey)
+
+
 @dataclass(frozen=True, slots=True)
 class Verifier:
     """A named public key. `key_id` ties a signature line to it."""
@@ -36,34 +55,18 @@ class Verifier:
     @classmethod
     def from_public_key(cls, name: str, public_key: bytes) -> "Verifier":
         """From the 32 bytes of an Ed25519 public key; raises NoteError."""
-        _check_name(name)
-        try:
-            key = Ed25519PublicKey.from_public_bytes(public_key)
-        except ValueError:
-            raise NoteError(f"the key of {name} is not an Ed25519 public key") from None
-        digest = hashlib.sha256(name.encode() + b"\n" + _ED25519 + public_key).digest()
-        return cls(name, public_key, digest[:_KEY_ID_BYTES], key)
+        key_id, key = load_public_key(name, _ED25519, public_key)
+        return cls(name, public_key, key_id, key)
 
     @classmethod
     def from_vkey(cls, text: str) -> "Verifier":
         """From `<name>+<hex key id>+<base64(0x01 ‖ public key)>`; raises NoteError."""
-        parts = text.strip().split("+", 2)
-        if len(parts) != 3:
-            raise NoteError("a verifier key looks like <name>+<key id>+<base64>")
-        name, key_id, encoded = parts
-        blob = _decode(encoded, "the verifier key")
-        if blob[:1] != _ED25519:
-            raise NoteError(f"the verifier key of {name[:80]!r} is not of type Ed25519")
-        made = cls.from_public_key(name, blob[1:])
-        if made.key_id.hex() != key_id:
-            raise NoteError(f"the key id of {name[:80]!r} does not belong to its key")
-        return made
+        return cls.from_public_key(*parse_vkey(text, _ED25519, "Ed25519"))
 
     @property
     def vkey(self) -> str:
         """The one-line text of this key."""
-        blob = base64.b64encode(_ED25519 + self.public_key).decode()
-        return f"{self.name}+{self.key_id.hex()}+{blob}"
+        return format_vkey(self.name, self.key_id, _ED25519 + self.public_key)
 
     def verify(self, text: str, signature: bytes) -> None:
         """Raises SignatureError unless this key made `signature` over the UTF-8 of `text`."""
@@ -95,45 +98,89 @@ class Signer:
         return self._key.sign(text.encode())
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
+@dataclass(frozen=True)
+class Note(Generic[K]):
     """An opened note: its text (with the last newline) and the known keys that signed it."""
 
     text: str
-    signers: tuple[Verifier, ...]
+    signers: tuple[K, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SignatureLine:
+    """One signature as it stands, unverified."""
+
+    name: str
+    key_id: bytes
+    signature: bytes
+
+    @property
+    def text(self) -> str:
+        """The line with its newline."""
+        blob = base64.b64encode(self.key_id + self.signature).decode()
+        return f"{_MARK}{self.name} {blob}\n"
+
+
+def load_public_key(name: str, kind: bytes, public_key: bytes) -> tuple[bytes, Ed25519PublicKey]:
+    """The key id of an Ed25519 key for signatures of type `kind` (1 byte), and the key; raises
+    NoteError."""
+    _check_name(name)
+    try:
+        key = Ed25519PublicKey.from_public_bytes(public_key)
+    except ValueError:
+        raise NoteError(f"the key of {name} is not an Ed25519 public key") from None
+    digest = hashlib.sha256(name.encode() + b"\n" + kind + public_key).digest()
+    return digest[:_KEY_ID_BYTES], key
+
+
+def parse_vkey(text: str, kind: bytes, what: str) -> tuple[str, bytes]:
+    """Name and public key of `<name>+<hex key id>+<base64(kind ‖ public key)>`; raises NoteError
+    for another type than `kind` (1 byte), called `what`."""
+    parts = text.strip().split("+", 2)
+    if len(parts) != 3:
+        raise NoteError("a verifier key looks like <name>+<key id>+<base64>")
+    name, key_id, encoded = parts
+    blob = _decode(encoded, "the verifier key")
+    if blob[:1] != kind:
+        raise NoteError(f"the verifier key of {name[:80]!r} is not of type {what}")
+    if load_public_key(name, kind, blob[1:])[0].hex() != key_id:
+        raise NoteError(f"the key id of {name[:80]!r} does not belong to its key")
+    return name, blob[1:]
+
+
+def format_vkey(name: str, key_id: bytes, blob: bytes) -> str:
+    """The one-line text of a verifier key; `blob` is its type and the public key."""
+    return f"{name}+{key_id.hex()}+{base64.b64encode(blob).decode()}"
 
 
 def sign_note(text: str, signers: Sequence[Signer]) -> str:
     """The note of `text`, signed by each signer in order; raises NoteError for a bad text."""
     _check_text(text)
-    lines = []
-    for signer in signers:
-        blob = signer.verifier.key_id + signer.sign(text)
-        lines.append(f"{_MARK}{signer.name} {base64.b64encode(blob).decode()}\n")
+    lines = (SignatureLine(by.name, by.verifier.key_id, by.sign(text)).text for by in signers)
     return text + "\n" + "".join(lines)
 
 
-def open_note(note: str, verifiers: Sequence[Verifier]) -> Note:
+def open_note(note: str, verifiers: Sequence[K]) -> Note[K]:
     """The note's text, once at least one of `verifiers` signed it and none of them wrongly.
 
     Signatures of other keys are ignored, whatever their type. Raises NoteError (malformed),
     SignatureError (a known key's signature is wrong) or UnsignedError (no known key).
     """
-    text, lines = _split_note(note)
+    text, lines = split_note(note)
     known = {(verifier.name, verifier.key_id): verifier for verifier in verifiers}
-    signers: dict[Verifier, None] = {}
+    signers: dict[K, None] = {}
     for line in lines:
-        name, key_id, signature = _parse_signature(line)
-        verifier = known.get((name, key_id))
+        verifier = known.get((line.name, line.key_id))
         if verifier is not None:
-            verifier.verify(text, signature)
+            verifier.verify(text, line.signature)
             signers[verifier] = None
     if not signers:
         raise UnsignedError("no key that is known here signed the note")
     return Note(text, tuple(signers))
 
 
-def _split_note(note: str) -> tuple[str, list[str]]:
+def split_note(note: str) -> tuple[str, list[SignatureLine]]:
+    """The text and the signature lines, with nothing verified; raises NoteError."""
     # Each character is at least a byte, so the cheap test comes before the encoding.
     if len(note) > MAX_NOTE_BYTES or len(note.encode(errors="replace")) > MAX_NOTE_BYTES:
         raise NoteError(f"a note has at most {MAX_NOTE_BYTES} bytes")
@@ -144,10 +191,11 @@ def _split_note(note: str) -> tuple[str, list[str]]:
     if len(lines) > MAX_SIGNATURES:
         raise NoteError(f"a note has at most {MAX_SIGNATURES} signatures")
     _check_text(text)
-    return text, lines
+    return text, [parse_signature(line) for line in lines]
 
 
-def _parse_signature(line: str) -> tuple[str, bytes, bytes]:
+def parse_signature(line: str) -> SignatureLine:
+    """A signature line without its newline; raises NoteError."""
     name, space, encoded = line.removeprefix(_MARK).partition(" ")
     if not line.startswith(_MARK) or not space:
         raise NoteError("a signature line looks like — <name> <base64>")
@@ -155,7 +203,7 @@ def _parse_signature(line: str) -> tuple[str, bytes, bytes]:
     blob = _decode(encoded, "a signature line")
     if len(blob) <= _KEY_ID_BYTES:
         raise NoteError("a signature line is too short")
-    return name, blob[:_KEY_ID_BYTES], blob[_KEY_ID_BYTES:]
+    return SignatureLine(name, blob[:_KEY_ID_BYTES], blob[_KEY_ID_BYTES:])
 
 
 def _check_text(text: str) -> None:
