@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 Row: TypeAlias = tuple[object, object, object]
 """`(seq, bytes, leaf_hash)` of an entry."""
@@ -76,3 +76,15 @@ class DatabaseSource(LogSource, Protocol):
 
     def cosigned(self) -> Iterator[StoredRow]:
         """Stored checkpoints with cosignatures: (size, None, note as bytes), in order of size."""
+
+
+@runtime_checkable
+class LateSource(Protocol):
+    """What a source has besides that may begin after entry 0, because nothing before is kept
+    there any more (an archive whose oldest segments passed their retention date)."""
+
+    def start(self) -> tuple[int, bytes, str]:
+        """`(size, edge, note)`: the first entry that is there, the tree's right edge before it and
+        the signed note of that size; `(0, b"", "")` when it begins at entry 0. Nothing of it is
+        trusted: the note must be signed and have the edge's root, and a sealed `entries.purged`
+        further on must cover 0 to size-1. There are no leaf hashes for that range."""
