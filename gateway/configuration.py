@@ -32,11 +32,14 @@ class Tls(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class LogConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The log's name, database URL (`sqlite:///relative.db`) and checkpoint signing key."""
+    """The log's name, database URL (`sqlite:///relative.db`) and checkpoint signing key; the region
+    where it lives and those where copies of it may be (empty: its own alone)."""
 
     origin: str
     database: str
     checkpoint_key: Path
+    region: str = ""
+    allowed_regions: tuple[Name, ...] = ()
 
 
 class Policies(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -103,6 +106,48 @@ class KeyServiceConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     age_identity: Path
 
 
+class S3Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A bucket with Object Lock. Credentials come from boto3's own chain or the named profile of
+    its files, never from here."""
+
+    bucket: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")]
+    region: Name
+    prefix: Annotated[str, msgspec.Meta(pattern=r"^([A-Za-z0-9._=~-]+(/[A-Za-z0-9._=~-]+)*)?$")] = (
+        ""
+    )
+    endpoint: Annotated[str, msgspec.Meta(pattern=r"^(https?://[A-Za-z0-9.:\[\]-]+/?)?$")] = ""
+    profile: str = ""
+
+
+class ArchiveConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where what was signed is kept besides: in a folder, or in S3; the region of that place; how
+    often the newest entries go there, and how many make a segment."""
+
+    folder: Path | None = None
+    s3: S3Config | None = None
+    region: str = ""
+    interval_seconds: Positive = 60
+    segment_entries: Annotated[int, msgspec.Meta(ge=1, le=65_536)] = 16_384
+
+    def __post_init__(self) -> None:
+        if (self.folder is None) == (self.s3 is None):
+            raise ValueError("An archive is either a folder or s3")
+
+
+class ReplicaConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A copy of the database that others keep: named here so that its region is checked."""
+
+    name: Name
+    region: Name
+
+
+class BackupConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where `gateway backup` writes, and the region of that place."""
+
+    folder: Path
+    region: str = ""
+
+
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What one request may cost."""
 
@@ -123,6 +168,9 @@ class GatewayConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     limits: Limits = Limits()
     rollout: RolloutConfig = RolloutConfig()
     notices: NoticesConfig = NoticesConfig()
+    archive: ArchiveConfig | None = None
+    replicas: tuple[ReplicaConfig, ...] = ()
+    backup: BackupConfig | None = None
 
 
 def load_configuration(path: Path) -> GatewayConfig:
