@@ -6,6 +6,7 @@ VerificationError
 ├── NoteError           the text is not a signed note or checkpoint
 │   ├── SignatureError  a signature by a key that we know is wrong: the text was changed
 │   └── UnsignedError   no key that we know signed it
+├── TileError           the path or the bytes are not a tile's or an entry bundle's
 ├── PolicyError         the text is not a witness policy
 └── SourceError         the evidence cannot be read (no database, no table, several logs)
 """
@@ -35,6 +36,10 @@ class UnsignedError(NoteError):
 
 class PolicyError(VerificationError):
     """The text is not a witness policy (tlog-policy)."""
+
+
+class TileError(VerificationError):
+    """The path is not a tile's, or the bytes are not a tile or an entry bundle."""
 
 
 class SourceError(VerificationError):
