@@ -2,33 +2,22 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
 from gateway import canonical
-from gateway.clock import SystemClock, format_time
+from gateway.clock import format_time
 from gateway.errors import VerificationError
 from gateway.transparency.entry import Entry, parse_entry
 from gateway.transparency.errors import EntryError
-from gateway.transparency.report import (
-    KEY_BESIDE_WARNING,
-    check_database,
-    describe,
-    find_key_beside,
-    printable,
-    result_value,
-)
+from gateway.transparency.report import printable
 from gateway.transparency.sqlite_source import SqliteSource
-from gateway.transparency.verdict import Verdict
-from gateway.transparency.verify import Progress as OnProgress
 
 audit_app = typer.Typer(
     help="Verify and read the audit log, offline, from its database alone.",
@@ -36,50 +25,14 @@ audit_app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-_COLOURS = {0: "bold green", 1: "bold red", 2: "bold magenta", 3: "bold yellow"}
 _COULD_NOT_CHECK = 2
 _WIDTH = 80
-_QUIET_SECONDS = 1.0
 
 Database = Annotated[Path, typer.Argument(metavar="DATABASE", help="The log's SQLite database.")]
 Log = Annotated[
     str | None, typer.Option("--log", metavar="ORIGIN", help="Which log, when there are several.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Write the result as JSON.")]
-
-
-@audit_app.command()
-def verify(
-    database: Database,
-    key: Annotated[
-        str | None,
-        typer.Option("--key", metavar="VKEY", help="The log's verifier key, or a file with it."),
-    ] = None,
-    log: Log = None,
-    checkpoint: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--checkpoint",
-            metavar="FILE",
-            help="A signed checkpoint kept outside, as collectors do; may be given several times.",
-        ),
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Verify the whole log and say what is proven.
-
-    Exit code 0: it holds. 1: it does not. 2: it could not be checked. 3: it is whole, but no
-    checkpoint from outside says how long it should be.
-    """
-    beside = None if key else find_key_beside(database)
-    used_key = str(beside) if beside else key
-    with _progress() as progress:
-        verdict = check_database(database, used_key, log, checkpoint or (), progress)
-    if as_json:
-        typer.echo(json.dumps(result_value(verdict, is_key_beside=beside is not None)))
-    else:
-        _show(verdict, is_key_beside=beside is not None)
-    raise typer.Exit(verdict.exit_code)
 
 
 @audit_app.command()
@@ -148,51 +101,3 @@ def _entry_table(entries: list[tuple[object, Entry | EntryError]]) -> Table:
             cells = [when, entry.type, entry.actor.rsplit("/", 1)[-1], body]
         table.add_row(*(Text(printable(cell)) for cell in (str(seq), *cells)))
     return table
-
-
-def _show(verdict: Verdict, *, is_key_beside: bool) -> None:
-    console = Console()
-    head = Text(str(verdict.word), _COLOURS[verdict.exit_code])
-    console.print(head.append(f"  {printable(verdict.sentence)}", "default not bold"))
-    table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_column(style="dim", no_wrap=True)
-    table.add_column(overflow="fold")
-    for label, text in describe(verdict):
-        table.add_row(label, Text(text))
-    if is_key_beside:
-        table.add_row("note", Text(KEY_BESIDE_WARNING, "yellow"))
-    console.print(table)
-
-
-@contextmanager
-def _progress() -> Iterator[OnProgress | None]:
-    """A bar with rate and time left, from the second second on and only on a terminal."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield None
-        return
-    bar = Progress(
-        TextColumn("verifying"),
-        BarColumn(),
-        TextColumn("{task.completed:,.0f} of {task.total:,.0f} entries"),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-    )
-    clock = SystemClock()
-    started_ns = clock.boottime_ns()
-    task = bar.add_task("verify", total=None, rate="")
-
-    def on_progress(done: int, expected: int) -> None:
-        elapsed_seconds = (clock.boottime_ns() - started_ns) / 1e9
-        if elapsed_seconds > _QUIET_SECONDS:
-            bar.start()
-            bar.update(
-                task, completed=done, total=expected, rate=f"{done / elapsed_seconds:,.0f}/s"
-            )
-
-    try:
-        yield on_progress
-    finally:
-        bar.stop()

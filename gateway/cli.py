@@ -10,6 +10,7 @@ import typer
 
 from gateway.audit_cli import audit_app
 from gateway.audit_replay_cli import replay
+from gateway.audit_verify_cli import verify
 from gateway.change_cli import change_app
 from gateway.errors import GatewayError
 from gateway.exception_cli import exception_app
@@ -27,6 +28,7 @@ app.add_typer(policy_app, name="policy", help="Write, check and put in force pol
 app.add_typer(change_app, name="change", help="What waits for people: list, show, approve, reject.")
 app.add_typer(exception_app, name="exception", help="Break-glass from soft rules.")
 app.add_typer(config_app, name="config")
+audit_app.command()(verify)
 audit_app.command()(replay)
 app.add_typer(audit_app, name="audit", help="Verify and read the log, alone.")
 

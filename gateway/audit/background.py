@@ -5,13 +5,15 @@ import time
 from collections.abc import Iterator, Sequence
 
 from gateway.audit.journal import Journal, JournalLinkError, read_journal_type
+from gateway.audit.tree import TILE_WIDTH, split_hashes
 from gateway.storage import journal_store, log_store
 from gateway.storage.engine import Connection, Engine, StorageError, read_transaction
 from gateway.transparency.entry import parse_entry
 from gateway.transparency.errors import EntryError, SourceError
 from gateway.transparency.notes import Verifier
+from gateway.transparency.source import Row, StoredRow
 from gateway.transparency.verdict import Verdict
-from gateway.transparency.verify import Row, verify_log
+from gateway.transparency.verify import verify_log
 
 _BATCH = 500
 _WHOLE = (0, 3)  # exit codes of a verdict: 3 has nothing outside to compare with
@@ -29,24 +31,55 @@ class StoredLog:
         self._connection = connection
         self._log = log
 
+    @property
+    def origin(self) -> str:
+        """As LogSource."""
+        return self._log
+
     def estimate_entries(self) -> int:
         """As LogSource."""
         return log_store.count_entries(self._connection, self._log)
 
-    def entries(self) -> Iterator[Sequence[Row]]:
+    def entries(self, first: int = 0) -> Iterator[Sequence[Row]]:
         """As LogSource."""
         batch: list[Row] = []
-        for row in log_store.read_entries(self._connection, self._log, 0):
+        for row in log_store.read_entries(self._connection, self._log, first):
             batch.append(row)
             if len(batch) == _BATCH:
                 yield batch
                 batch = []
         yield batch
 
-    def checkpoints(self) -> Iterator[tuple[object, object, object]]:
+    def checkpoints(self, from_size: int = 0) -> Iterator[StoredRow]:
         """As LogSource."""
         for size, root, note in log_store.read_checkpoints(self._connection, self._log):
-            yield size, root, note.encode()
+            if size >= from_size:
+                yield size, root, note.encode()
+
+    def leaf_hashes(self, first: int, stop: int) -> Sequence[bytes]:
+        """As LogSource."""
+        found: list[bytes] = []
+        for index in range(first // TILE_WIDTH, -(-stop // TILE_WIDTH)):
+            joined = log_store.read_tile(self._connection, self._log, 0, index)
+            if joined is None:
+                break
+            found += split_hashes(joined)
+        skipped = first % TILE_WIDTH
+        return found[skipped : skipped + stop - first]
+
+    def tiles(self) -> Iterator[tuple[object, object, object]]:
+        """None here: the start held them against the newest checkpoint."""
+        return iter(())
+
+    def tail_problem(self) -> str | None:
+        """None: whole groups are committed."""
+        return None
+
+    def opener(self) -> None:
+        """None: one thread reads, so that answering comes first."""
+
+    def close(self) -> None:
+        """The transaction is the caller's."""
 
 
 class JournalWatch(StoredLog):
@@ -60,9 +93,9 @@ class JournalWatch(StoredLog):
         self._size = 0
         self._bad_link: str | None = None
 
-    def entries(self) -> Iterator[Sequence[Row]]:
+    def entries(self, first: int = 0) -> Iterator[Sequence[Row]]:
         """As LogSource."""
-        for batch in super().entries():
+        for batch in super().entries(first):
             for seq, data, _leaf in batch:
                 if type(data) is bytes and read_journal_type(data) is not None:
                     self._take(data)

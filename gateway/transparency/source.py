@@ -59,6 +59,7 @@ class LogSource(Protocol):
         """Let go of the evidence."""
 
 
+@runtime_checkable
 class DatabaseSource(LogSource, Protocol):
     """A log with what a database keeps beside it."""
 
@@ -76,6 +77,14 @@ class DatabaseSource(LogSource, Protocol):
 
     def cosigned(self) -> Iterator[StoredRow]:
         """Stored checkpoints with cosignatures: (size, None, note as bytes), in order of size."""
+
+
+def database_of(source: LogSource) -> "DatabaseSource | None":
+    """The source as a database's, if it keeps anything beside entries and checkpoints: a copy of
+    these two tables alone says so by `is_extract`."""
+    if getattr(source, "is_extract", False) or not isinstance(source, DatabaseSource):
+        return None
+    return source
 
 
 @runtime_checkable

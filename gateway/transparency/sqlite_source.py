@@ -1,20 +1,30 @@
 """The log as a SQLite database holds it, read-only, whether the gateway runs or not.
 
 entries(log TEXT, seq INTEGER, bytes BLOB, leaf_hash BLOB)
-checkpoints(log TEXT, size INTEGER, root BLOB, note TEXT, …)
+checkpoints(log TEXT, size INTEGER, root BLOB, note TEXT, edge BLOB)
+
+A copy of these two alone is evidence enough; what lies in the others is checked where they are.
 """
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
+from hashlib import sha256
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 from urllib.parse import quote
 
 from gateway.transparency.errors import SourceError
+from gateway.transparency.source import Opener, StoredPayload
 
-_BATCH_ROWS = 1_000
+_BATCH_ROWS = 2_000
+_MAX_VALUES = 500  # of one statement
+_TILE_WIDTH = 256
+_HASH_BYTES = 32
+_TABLES_BESIDE = ("journal", "payloads", "tiles", "payload_keys", "month_keys", "cosigned")
 _BUSY_SECONDS = 10.0
 _NAMED_LOGS = 5
 _HEADER = b"SQLite format 3\x00"
@@ -33,6 +43,8 @@ class SqliteSource:
                 # Text comes as bytes: what a stranger wrote need not be UTF-8.
                 self._connection.text_factory = bytes
                 self._connection.execute("BEGIN")  # one snapshot for everything that follows
+                names = self._connection.execute("SELECT name FROM sqlite_master").fetchall()
+                self._tables = {name.decode(errors="replace") for (name,) in names}
             self.origin = self._choose(log)
         except SourceError:
             self._connection.close()
@@ -67,14 +79,110 @@ class SqliteSource:
             query = query.replace("AND seq >= ?", "AND ? IS NOT NULL")
         return self._batches(query, self.origin, first)
 
-    def checkpoints(self) -> Iterator[tuple[object, object, object]]:
+    def checkpoints(self, from_size: int = 0) -> Iterator[tuple[object, object, object]]:
         """(size, root, note) in order of size, smallest first."""
-        query = "SELECT size, root, note FROM checkpoints WHERE log = ? ORDER BY size"
+        return self._rows("size, root, note", "checkpoints", "size", from_size)
+
+    def leaf_hashes(self, first: int, stop: int) -> Sequence[bytes]:
+        """As LogSource: out of the full tiles of level 0."""
+        found: list[bytes] = []
+        if first >= stop or not self._has("tiles"):
+            return found
+        query = (
+            "SELECT idx, hashes FROM tiles WHERE log = ? AND level = 0 AND idx BETWEEN ? AND ? "
+            "ORDER BY idx"
+        )
+        index = first // _TILE_WIDTH
+        bounds = (index, (stop - 1) // _TILE_WIDTH)
+        for idx, joined in chain.from_iterable(self._batches(query, self.origin, *bounds)):
+            if idx != index or type(joined) is not bytes or len(joined) % _HASH_BYTES:
+                break
+            found += [joined[at : at + _HASH_BYTES] for at in range(0, len(joined), _HASH_BYTES)]
+            index += 1
+            if len(joined) != _TILE_WIDTH * _HASH_BYTES:
+                break
+        skipped = first % _TILE_WIDTH
+        return found[skipped : skipped + stop - first]
+
+    def tiles(self) -> Iterator[tuple[object, object, object]]:
+        """(level, index, joined hashes), level 0 first."""
+        if not self._has("tiles"):
+            return iter(())
+        query = "SELECT level, idx, hashes FROM tiles WHERE log = ? ORDER BY level, idx"
         return chain.from_iterable(self._batches(query, self.origin))
 
-    def _batches(
-        self, query: str, *values: object
-    ) -> Iterator[list[tuple[object, object, object]]]:
+    def tail_problem(self) -> str | None:
+        """None: whole groups are committed, so a crash leaves nothing torn."""
+        return None
+
+    def opener(self) -> Opener | None:
+        """As LogSource."""
+        return partial(SqliteSource, self._path, self.origin)
+
+    @property
+    def is_extract(self) -> bool:
+        """Whether it is a copy of entries and checkpoints alone, with nothing beside them."""
+        return not self._tables.intersection(_TABLES_BESIDE)
+
+    def edges(self) -> Iterator[tuple[object, object]]:
+        """(size, edge) of stored checkpoints, in order of size."""
+        return self._rows("size, edge", "checkpoints", "size")
+
+    def journal_rows(self) -> Iterator[tuple[object, object]]:
+        """(seq, type), in order of seq; the type as text where it is one."""
+        for seq, kind in self._rows("seq, type", "journal", "seq"):
+            yield seq, kind.decode(errors="replace") if isinstance(kind, bytes) else kind
+
+    def cosigned(self) -> Iterator[tuple[object, object, object]]:
+        """(size, None, note), in order of size."""
+        return self._rows("size, NULL, note", "cosigned", "size")
+
+    def count_payloads(self) -> int:
+        """How many payload rows there are."""
+        if not self._has("payloads"):
+            return 0
+        with self._reading():
+            query = "SELECT count(*) FROM payloads WHERE log = ?"
+            (count,) = self._connection.execute(query, (self.origin,)).fetchone()
+        return int(count)
+
+    def payloads(self, class_ids: Collection[str]) -> Mapping[str, StoredPayload]:
+        """As DatabaseSource."""
+        found: dict[str, StoredPayload] = {}
+        if not self._has("payloads"):
+            return found
+        wanted = list(class_ids)
+        for at in range(0, len(wanted), _MAX_VALUES):
+            part = wanted[at : at + _MAX_VALUES]
+            query = (
+                "SELECT payloads.class_id, sealed, month_key, month_keys.id FROM payloads "  # noqa: S608 - question marks
+                "LEFT JOIN payload_keys ON payload_keys.class_id = payloads.class_id "
+                "LEFT JOIN month_keys ON month_keys.id = payload_keys.month_key "
+                f"WHERE payloads.log = ? AND payloads.class_id IN ({', '.join('?' * len(part))})"
+            )
+            for class_id, sealed, key, month in chain.from_iterable(
+                self._batches(query, self.origin, *part)
+            ):
+                digest = sha256(sealed).digest() if isinstance(sealed, bytes) else b""
+                month_key = key.decode(errors="replace") if isinstance(key, bytes) else ""
+                found[class_id.decode(errors="replace")] = StoredPayload(
+                    digest, month_key, has_key=key is not None, has_month_key=month is not None
+                )
+        return found
+
+    def _has(self, table: str) -> bool:
+        return table in self._tables
+
+    def _rows(self, columns: str, table: str, order: str, start: int = 0) -> Iterator[Any]:
+        """Rows of a table in order, empty where there is no such table; from 0, every row."""
+        if not self._has(table):
+            return iter(())
+        query = f"SELECT {columns} FROM {table} WHERE log = ? AND {order} >= ? ORDER BY {order}"  # noqa: S608 - our own names
+        if not start:  # every row, also one whose place is no number
+            query = query.replace(f"AND {order} >= ?", "AND ? IS NOT NULL")
+        return chain.from_iterable(self._batches(query, self.origin, start))
+
+    def _batches(self, query: str, *values: object) -> Iterator[list[Any]]:
         with self._reading():
             cursor = self._connection.execute(query, values)
         while True:

@@ -23,7 +23,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 from gateway.transparency.checkpoint import MAX_SIZE, Checkpoint
 from gateway.transparency.entry import GENESIS, Fields, read_fields
@@ -31,25 +31,11 @@ from gateway.transparency.errors import EntryError, NoteError, SourceError, Unsi
 from gateway.transparency.merkle import CompactRange
 from gateway.transparency.notes import Verifier
 from gateway.transparency.salvage import Salvage, salvage
-from gateway.transparency.seals import Seal, Seals, StoredRow
+from gateway.transparency.seals import Seal, Seals
+from gateway.transparency.source import LogSource, Row
 from gateway.transparency.verdict import Proof, Verdict, Word
 
-Row: TypeAlias = tuple[object, object, object]
 Progress: TypeAlias = Callable[[int, int], None]
-
-
-class LogSource(Protocol):
-    """The evidence: one log's rows as they lie, in one snapshot. Nothing in them is trusted. Each
-    method raises SourceError when the evidence cannot be read (on)."""
-
-    def estimate_entries(self) -> int:
-        """About how many entries there are, cheaply, for the progress."""
-
-    def entries(self) -> Iterator[Sequence[Row]]:
-        """Batches of `(seq, bytes, leaf_hash)` in order of seq."""
-
-    def checkpoints(self) -> Iterator[StoredRow]:
-        """`(size, root, note as bytes)` in order of size."""
 
 
 class _Break(Exception):  # noqa: N818 - a finding on its way to the verdict, never leaves here

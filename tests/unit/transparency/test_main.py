@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from gateway.audit_cli import audit_app
+from gateway.cli import app
 from gateway.transparency.__main__ import main
 from tests.unit.transparency.logs import SIGNER, LogFile, make_signer
 
@@ -30,7 +30,7 @@ def anchor(log: LogFile) -> str:
 
 def verify(log: LogFile, *options: str) -> tuple[str, int]:
     """Runs both front ends, which must agree; gives the command's output, unwrapped."""
-    result = CliRunner().invoke(audit_app, ["verify", str(log.path), *options])
+    result = CliRunner().invoke(app, ["audit", "verify", str(log.path), *options])
     assert result.exception is None or isinstance(result.exception, SystemExit)
     assert main([str(log.path), *options]) == result.exit_code
     return " ".join(result.output.split()), result.exit_code
@@ -96,7 +96,7 @@ def test_what_cannot_be_checked_is_one_sentence(log: LogFile, options: list[str]
 
 def test_json_is_the_verdict(log: LogFile, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = [str(log.path), "--key", SIGNER.vkey, "--json"]
-    result = CliRunner().invoke(audit_app, ["verify", *arguments])
+    result = CliRunner().invoke(app, ["audit", "verify", *arguments])
     main(arguments)
     value = json.loads(result.output)
     assert value == json.loads(capsys.readouterr().out)
@@ -107,7 +107,7 @@ def test_json_is_the_verdict(log: LogFile, capsys: pytest.CaptureFixture[str]) -
 
 
 def inspect(log: LogFile, *options: str) -> Any:
-    result = CliRunner().invoke(audit_app, ["inspect", str(log.path), *options])
+    result = CliRunner().invoke(app, ["audit", "inspect", str(log.path), *options])
     assert result.exit_code == 0, result.output
     return json.loads(result.output) if "--json" in options else result.output
 
@@ -129,7 +129,7 @@ def test_inspect_picks(log: LogFile) -> None:
 
 
 def test_inspect_of_nothing_is_an_error(tmp_path: Path) -> None:
-    result = CliRunner().invoke(audit_app, ["inspect", str(tmp_path / "none.db")])
+    result = CliRunner().invoke(app, ["audit", "inspect", str(tmp_path / "none.db")])
     assert result.exit_code == 2
     assert "cannot read" in result.output
 
