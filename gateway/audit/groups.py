@@ -62,17 +62,21 @@ class EntryBatch:
         """Where the journal is after the groups taken so far."""
         return self._journal.heads
 
-    def add(self, group: Group, error: Refusal | None = None) -> None:
-        """Take the next group; with an `error`, refuse it for that."""
+    def add(
+        self, group: Group, error: Refusal | None = None, commitments: Sequence[Draft] = ()
+    ) -> None:
+        """Take the next group; with an `error`, refuse it for that. `commitments` become its last
+        entries, of which its caller is told nothing."""
         heads = self.heads
-        made = error or _find_move(group, heads) or self._encode(group)
+        made = error or _find_move(group, heads) or self._encode(group, commitments)
         if not isinstance(made, list):
             self._journal.heads = heads
             self.outcomes.append(made)
             return
-        self.outcomes.append([Appended(row.seq, row.leaf_hash) for row in made])
+        own = made[: len(group.drafts)]
+        self.outcomes.append([Appended(row.seq, row.leaf_hash) for row in own])
         self.rows.extend(made)
-        for draft, row in zip(group.drafts, made, strict=True):
+        for draft, row in zip(group.drafts, own, strict=True):
             if draft.type == COUNTED_TYPE:
                 self.decisions.append((row.seq, row.data))
             elif draft.type in JOURNAL_TYPES:
@@ -82,10 +86,12 @@ class EntryBatch:
         if made:
             self._seq, self._prev = made[-1].seq + 1, made[-1].leaf_hash
 
-    def _encode(self, group: Group) -> list[EntryRow] | EntryRefusedError:
+    def _encode(
+        self, group: Group, commitments: Sequence[Draft]
+    ) -> list[EntryRow] | EntryRefusedError:
         rows: list[EntryRow] = []
         first, prev = self._seq, self._prev
-        for seq, draft in enumerate(group.drafts, start=first):
+        for seq, draft in enumerate((*group.drafts, *commitments), start=first):
             kind = draft.type
             try:
                 body = draft.body(first) if callable(draft.body) else draft.body

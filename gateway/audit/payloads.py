@@ -1,6 +1,7 @@
 """Payloads beside the log: each sealed under its own random key, that key under the key of its
 (region, retention class, month), and that one by the key service (docs/formats.md section 9)."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -21,6 +22,7 @@ _MONTH_KEY = b"compliance-gateway/month-key/v1\n"
 _FINGERPRINT = b"compliance-gateway/key-fingerprint/v1\n"
 
 PURPOSE = "payload-month"
+_is_plain = re.compile(r"[0-9A-Za-z._-]{1,64}").fullmatch
 
 
 class MonthKeysMovedError(Exception):
@@ -126,6 +128,8 @@ class PayloadVault:
             return payload_store.delete_payload_key(connection, self._log, class_id)
 
     def _seal_one(self, batch: SealedBatch, payload: Payload) -> PayloadRow:
+        if not _is_plain(payload.class_id):
+            raise EntryRefusedError("a class id is not of letters, digits and .-_")
         key_id = self._month_key_id(payload, batch.month)
         month_key = self._month_key(batch, payload, key_id)
         key = self._random(DATA_KEY_BYTES)

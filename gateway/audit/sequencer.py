@@ -10,16 +10,17 @@ from functools import partial
 
 from gateway import canonical
 from gateway.audit.counts import CountBook
-from gateway.audit.errors import EntryRefusedError, LogBrokenError
+from gateway.audit.errors import LogBrokenError
 from gateway.audit.groups import EntryBatch, Group, Outcome
 from gateway.audit.history import History
 from gateway.audit.journal import Journal, JournalHeads
 from gateway.audit.marks import make_mark
 from gateway.audit.payloads import MonthKeysMovedError, PayloadVault, SealedBatch
 from gateway.audit.port import Draft
+from gateway.audit.sealing import Sealed, SealedGroup, find_refusals, seal_group
 from gateway.audit.tree import LogTree
 from gateway.clock import Clock, format_time
-from gateway.errors import ConfigError, KeyServiceError, LogUnavailableError
+from gateway.errors import ConfigError, LogUnavailableError
 from gateway.storage import journal_store, log_store, payload_store
 from gateway.storage.engine import Connection, Engine, StorageError, write_transaction
 from gateway.storage.log_store import CheckpointRow
@@ -145,7 +146,7 @@ class Sequencer:
         month = format_time(time_us)[:_MONTH_TEXT]
         for _ in range(_MAX_KEY_RACES):
             batch = SealedBatch(month)
-            sealed = [self._seal_payloads(batch, group) for group in groups]
+            sealed = [seal_group(self._vault, batch, group, self._actor) for group in groups]
             try:
                 with write_transaction(self._engine) as connection:
                     built = self._write(connection, groups, batch, sealed, time_us)
@@ -156,42 +157,30 @@ class Sequencer:
             return built.outcomes
         raise LogUnavailableError("month keys were made or deleted by others at each try")
 
-    def _seal_payloads(
-        self, batch: SealedBatch, group: Group
-    ) -> list[PayloadRow] | LogUnavailableError:
-        if not group.payloads:
-            return []
-        try:
-            return self._vault.seal(batch, group.payloads)
-        except KeyServiceError as error:
-            return LogUnavailableError(f"a payload cannot be sealed: {error}")
-        except EntryRefusedError as error:
-            return error
-
     def _write(
         self,
         connection: Connection,
         groups: Sequence[Group],
         batch: SealedBatch,
-        sealed: Sequence[list[PayloadRow] | LogUnavailableError],
+        sealed: Sequence[Sealed],
         time_us: int,
     ) -> EntryBatch:
         self._catch_up(connection)
         self._vault.store(connection, batch)
-        refused = _refuse_used_class_ids(connection, sealed)
+        refused = find_refusals(connection, sealed)
         built = self._begin(time_us)
         built.add(Group(self._vault.describe_new_keys(batch, self._actor)))
         keys = built.outcomes.pop()
         if not isinstance(keys, list):
             raise keys  # a key without its entry must not stand (P5)
-        for group, error in zip(groups, refused, strict=True):
-            built.add(group, error)
+        for group, one, error in zip(groups, sealed, refused, strict=True):
+            built.add(group, error, one.drafts if isinstance(one, SealedGroup) else ())
         log_store.insert_entries(connection, self._log, built.rows)
         journal_store.insert_journal(connection, self._log, built.journal_rows)
         rows: list[PayloadRow] = []
-        for payloads, outcome in zip(sealed, built.outcomes, strict=True):
-            if isinstance(payloads, list) and isinstance(outcome, list):
-                rows.extend(payloads)
+        for one, outcome in zip(sealed, built.outcomes, strict=True):
+            if isinstance(one, SealedGroup) and isinstance(outcome, list):
+                rows.extend(one.rows)
         payload_store.insert_payloads(connection, self._log, rows)
         return built
 
@@ -226,29 +215,6 @@ class Sequencer:
         row = CheckpointRow(tree.size, root, note, tree.edge_bytes())
         log_store.insert_checkpoint(connection, self._log, row)
         return note
-
-
-def _refuse_used_class_ids(
-    connection: Connection, sealed: Sequence[list[PayloadRow] | LogUnavailableError]
-) -> list[LogUnavailableError | None]:
-    """An error for each group whose payloads could not be sealed or whose class ids are taken (in
-    the log or by a group before it): overwriting would lose or revive a payload."""
-    if not any(sealed):
-        return [None] * len(sealed)
-    wanted = [row.class_id for rows in sealed if isinstance(rows, list) for row in rows]
-    taken = payload_store.find_payloads(connection, wanted) if wanted else set()
-    refused: list[LogUnavailableError | None] = []
-    for rows in sealed:
-        if isinstance(rows, LogUnavailableError):
-            refused.append(rows)
-            continue
-        ids = [row.class_id for row in rows]
-        if taken.intersection(ids) or len(set(ids)) < len(ids):
-            refused.append(EntryRefusedError("a class id has a payload already: draw a new salt"))
-            continue
-        taken.update(ids)
-        refused.append(None)
-    return refused
 
 
 def _ignore(_seq: int, _data: bytes) -> None:

@@ -156,7 +156,8 @@ def test_of_groups_that_wait_together_the_first_wins_and_the_others_are_refused_
     opened: OpenLog,
 ) -> None:
     async def body(log: Log, read_all: ReadAll) -> None:
-        (start,) = await log.append([note("its key is made")], [payload("0" * 48)])
+        await log.append([note("its key is made")], [payload("0" * 48)])
+        (start,) = await log.append([note("counted from here")])
         won = start.seq + 2
         outcomes = await asyncio.gather(
             log.append([note("a")], fence=-1),
