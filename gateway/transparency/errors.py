@@ -7,6 +7,7 @@ VerificationError
 │   ├── SignatureError  a signature by a key that we know is wrong: the text was changed
 │   └── UnsignedError   no key that we know signed it
 ├── TileError           the path or the bytes are not a tile's or an entry bundle's
+├── SegmentError        the bytes are not a segment of an archive, or do not hold
 ├── PolicyError         the text is not a witness policy
 └── SourceError         the evidence cannot be read (no database, no table, several logs)
 """
@@ -40,6 +41,10 @@ class PolicyError(VerificationError):
 
 class TileError(VerificationError):
     """The path is not a tile's, or the bytes are not a tile or an entry bundle."""
+
+
+class SegmentError(VerificationError):
+    """The bytes are not a segment of docs/formats.md section 16, or it does not hold."""
 
 
 class SourceError(VerificationError):
