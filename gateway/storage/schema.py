@@ -9,7 +9,8 @@ from alembic.util import CommandError
 from sqlalchemy import Engine
 
 from gateway.errors import ConfigError
-from gateway.storage.engine import write_transaction
+from gateway.storage.engine import UNBOUNDED, write_transaction
+from gateway.storage.errors import describe_address
 
 _MIGRATIONS = Path(__file__).with_name("migrations")
 
@@ -19,13 +20,13 @@ def migrate(engine: Engine) -> None:
     processes that start together the second finds nothing to do; raises ConfigError for a
     database that a newer gateway migrated, StorageError when it cannot be written."""
     config = _config()
-    with write_transaction(engine) as connection:
+    with write_transaction(engine, statement_seconds=UNBOUNDED) as connection:
         config.attributes["connection"] = connection
         try:
             command.upgrade(config, "head")
         except CommandError as error:
             raise ConfigError(
-                f"the database {engine.url.render_as_string()} has a schema that this gateway does "
+                f"the database {describe_address(engine.url)} has a schema that this gateway does "
                 f"not know ({error}): run the gateway version that made it, or a newer one"
             ) from None
 
