@@ -10,7 +10,7 @@ Row: TypeAlias = tuple[object, object, object]
 StoredRow: TypeAlias = tuple[object, object, object]
 """`(size, root, note as bytes)` of a checkpoint."""
 
-Opener: TypeAlias = "Callable[[], LogSource]"
+Opener: TypeAlias = Callable[[], "LogSource"]
 
 
 @dataclass(frozen=True, slots=True)
