@@ -103,8 +103,10 @@ def parse_label(data: bytes) -> LogLabel:
     except CanonicalError as error:
         raise SegmentError(f"{LOG_OBJECT} is {error}") from None
     match value:
-        case {"log": str(log), "region": str(region), "v": 1, "vkey": str(vkey)} if len(value) == 4:
-            return LogLabel(log, vkey, region)
+        case {"log": str(log), "region": str(region), "vkey": str(vkey)}:
+            label = LogLabel(log, vkey, region)
+            if label.encode() == data:
+                return label
     raise SegmentError(f"{LOG_OBJECT} has not the members log, region, v and vkey")
 
 
