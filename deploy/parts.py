@@ -134,6 +134,17 @@ PARTS = (
         version_args=("--version", "--disable-version-check"),
         version_pattern=r"^sops 3\.13\.3$",
     ),
+    # An S3 server with Object Lock, for the tests of archives.
+    Part(
+        name="versitygw",
+        version="1.8.0",
+        module="github.com/versity/versitygw",
+        checksum="h1:au+wI+aybno/STsQiSm35Uu6Q6iK5MWReQxgO6SEMFc=",
+        package="./cmd/versitygw",
+        version_args=("--version",),
+        version_pattern=r"^Version *: *v1\.8\.0$",
+        version_variable="main.Version=v1.8.0",
+    ),
 )
 
 
