@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gateway import canonical
+from gateway.changes.deed_subjects import describe_deed, parse_deed
 from gateway.changes.journal import JournalDraft
 from gateway.changes.people import Person, Reasons, change_fields
-from gateway.changes.state import OVER, Change, Governance, Kind, Stage
+from gateway.changes.state import DEEDS, OVER, Change, Governance, Kind, Stage
 from gateway.errors import ChangeRefusedError
 from gateway.impact.report import losses_hash
 
@@ -64,6 +65,10 @@ def rejection_drafts(
     """What rejecting means depends on how far the change is. Raises ChangeRefusedError."""
     if change.kind is Kind.EXCEPTION and change.stage is Stage.ACTIVE:
         raise ChangeRefusedError(f"{change.id} is live; `gateway exception revoke` ends it")
+    if change.kind is Kind.HOLD and change.stage is Stage.ACTIVE:
+        raise ChangeRefusedError(
+            f"{change.id} holds until it is released; `gateway audit hold release` asks for that"
+        )
     if change.stage in OVER:
         raise ChangeRefusedError(f"{change.id} is {change.stage} already")
     entry, change_type, new = _rejection(state, change)
@@ -95,6 +100,8 @@ def _approved(
 
 def _subject_text(change: Change) -> str:
     subject = change.subject
+    if change.kind in DEEDS:
+        return describe_deed(parse_deed(change.kind, subject))
     if "revision" in subject:
         return str(subject["revision"])
     pattern = subject.get("pattern", subject)

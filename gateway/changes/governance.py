@@ -5,7 +5,7 @@ may not stand where it stands is refused, whoever wrote it (docs/formats.md sect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
-from gateway.changes import alarm_steps, exception_steps, queue_steps, rollout_steps
+from gateway.changes import alarm_steps, deed_steps, exception_steps, queue_steps, rollout_steps
 from gateway.changes.records import Record
 from gateway.changes.state import Governance
 from gateway.errors import ChangeRefusedError
@@ -51,8 +51,14 @@ _STEPS: Mapping[str, Callable[[Governance, Record], Governance]] = {
     "change.rejected": queue_steps.rejected,
     "change.staged": queue_steps.staged,
     "change.tested": queue_steps.tested,
+    "entries.purged": deed_steps.entries_purged,
     "exception.ended": exception_steps.exception_ended,
     "exception.granted": exception_steps.exception_granted,
+    "hold.placed": deed_steps.hold_placed,
+    "hold.released": deed_steps.hold_released,
+    "key.handed-over": deed_steps.key_handed_over,
+    "payloads.erased": deed_steps.payloads_erased,
+    "payloads.purged": deed_steps.payloads_purged,
     "protection.added": exception_steps.protection_added,
     "protection.removed": exception_steps.protection_removed,
     "rollout.ended": rollout_steps.rollout_ended,

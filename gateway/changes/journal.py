@@ -39,7 +39,8 @@ Tell = Callable[[Governance, Governance], None]
 
 class Journal:
     """One process's view of one log's journal. `appended()` is told when this process added, and
-    `tell(before, after)` what has changed by then; neither may raise."""
+    `tell(before, after)` what has changed by then; neither may raise. `first_key` is the vkey in
+    `log.opened`; without it the first hand-over says what the first key was."""
 
     def __init__(
         self,
@@ -47,12 +48,13 @@ class Journal:
         clock: Clock,
         appended: Callable[[], None] = lambda: None,
         tell: Tell = lambda before, after: None,
+        first_key: str = "",
     ) -> None:
         self._log = log
         self._clock = clock
         self._appended = appended
         self._tell = tell
-        self._state = Governance()
+        self._state = Governance(keys=(first_key,) if first_key else ())
         self._reading = asyncio.Lock()
 
     @property

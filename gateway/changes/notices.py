@@ -3,7 +3,7 @@ protected service is no longer seen."""
 
 from dataclasses import dataclass
 
-from gateway.changes.state import Alarm, Change, Governance, Kind, Stage
+from gateway.changes.state import DEEDS, Alarm, Change, Governance, Kind, Stage
 from gateway.changes.views import title_of, waits_for
 
 WAITS = "change.waits"
@@ -41,7 +41,7 @@ def is_for_people(change: Change) -> bool:
         case Stage.ASSESSED | Stage.HALTED | Stage.STANDING:
             return True
         case Stage.STAGED:
-            return change.kind is Kind.EXCEPTION
+            return change.kind is Kind.EXCEPTION or change.kind in DEEDS
         case Stage.ROLLING:
             return change.approval is None and change.assessment is not None
     return False

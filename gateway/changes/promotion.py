@@ -32,14 +32,14 @@ def start_draft(
 ) -> JournalDraft:
     """The first step of a rollout."""
     before = state.active.revision if state.active else ""
-    why = _why(change, actor, "rollout.step", before, _where(steps, 0))
+    why = gateway_fields(change, actor, "rollout.step", before, _where(steps, 0))
     return _stepped(change.id, steps, 0, None, why)
 
 
 def step_draft(change: Change, rollout: Rollout, gate: Gate, actor: str) -> JournalDraft:
     """The step after the one that holds."""
     at, steps = rollout.step, rollout.steps
-    why = _why(change, actor, "rollout.step", _where(steps, at), _where(steps, at + 1))
+    why = gateway_fields(change, actor, "rollout.step", _where(steps, at), _where(steps, at + 1))
     return _stepped(change.id, steps, at + 1, gate, why)
 
 
@@ -47,7 +47,9 @@ def halt_draft(
     change: Change, rollout: Rollout, gate: Gate, failures: Sequence[str], actor: str
 ) -> JournalDraft:
     """The rollout stops where it is: everybody keeps the protection of both that it has."""
-    why = _why(change, actor, "rollout.halt", _where(rollout.steps, rollout.step), "halted")
+    why = gateway_fields(
+        change, actor, "rollout.halt", _where(rollout.steps, rollout.step), "halted"
+    )
     body: dict[str, canonical.Value] = {
         "change": why,
         "failures": [*failures],
@@ -63,7 +65,7 @@ def activation_draft(
 ) -> JournalDraft:
     """The candidate comes into force, under the floor file that stands."""
     floor_note = active.floor_note
-    why = _why(
+    why = gateway_fields(
         change,
         actor,
         "bundle.rollback" if change.kind is Kind.ROLLBACK else "bundle.activate",
@@ -87,7 +89,7 @@ def expiry_draft(change: Change, grant: ExceptionGrant, actor: str) -> JournalDr
     expires = format_time(grant.expires_us)
     body: dict[str, canonical.Value] = {
         "cause": "expired",
-        "change": _why(change, actor, "exception.expire", f"until {expires}", "ended"),
+        "change": gateway_fields(change, actor, "exception.expire", f"until {expires}", "ended"),
         "id": grant.id,
     }
     return JournalDraft("exception.ended", lambda seq: body)
@@ -125,7 +127,7 @@ def _where(steps: Sequence[Step], index: int) -> str:
     )
 
 
-def _why(
+def gateway_fields(
     change: Change, actor: str, change_type: str, before: str, after: str
 ) -> dict[str, canonical.Value]:
     """The member `change`: the gateway acts, on the approval's word; before there is one, on the

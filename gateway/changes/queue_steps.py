@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from gateway.changes.deed_steps import check_asked, check_may_be_done
 from gateway.changes.exception_steps import grant_of
 from gateway.changes.records import (
     Record,
@@ -14,7 +15,16 @@ from gateway.changes.records import (
     text_of,
     with_change,
 )
-from gateway.changes.state import WAITING, Approval, Assessment, Change, Governance, Kind, Stage
+from gateway.changes.state import (
+    DEEDS,
+    WAITING,
+    Approval,
+    Assessment,
+    Change,
+    Governance,
+    Kind,
+    Stage,
+)
 from gateway.errors import ChangeRefusedError
 
 MAX_EXCEPTION_US = 30 * 86_400_000_000
@@ -72,6 +82,14 @@ def _refuse_staged_protection(
     raise ChangeRefusedError("a protection is not staged: it holds at once")
 
 
+def _check_staged_deed(state: Governance, record: Record, subject: Mapping[str, Any]) -> None:
+    check_asked(state, Kind(record.body["kind"]), subject)
+
+
+def _refuse_staged_hold(state: Governance, record: Record, subject: Mapping[str, Any]) -> None:
+    raise ChangeRefusedError("a hold is not staged: it holds at once")
+
+
 def tested(state: Governance, record: Record) -> Governance:
     change = change_of(state, record, Stage.STAGED)
     refuse_unless(change.kind is Kind.BUNDLE, f"{change.id} is no new bundle, so it has no tests")
@@ -126,6 +144,8 @@ def approved(state: Governance, record: Record) -> Governance:
     refuse_unless(change.approval is None, f"{change.id} is approved already")
     if change.kind in (Kind.BUNDLE, Kind.ROLLBACK):
         _check_bundle_approval(change, record.body)
+    if change.kind in DEEDS:
+        check_may_be_done(state, change)
     if change.kind is Kind.PROTECTION:
         kept = tuple(
             replace(one, is_confirmed=True) if one.id == change.id else one
@@ -168,6 +188,8 @@ _APPROVABLE: Mapping[Kind, tuple[Stage, ...]] = {
     Kind.ROLLBACK: (Stage.ASSESSED, Stage.ROLLING),
     Kind.EXCEPTION: (Stage.STAGED,),
     Kind.PROTECTION: (Stage.STANDING,),
+    Kind.HOLD: (),
+    **dict.fromkeys(DEEDS, (Stage.STAGED,)),
 }
 
 
@@ -176,4 +198,6 @@ _STAGED: Mapping[Kind, Callable[[Governance, Record, Mapping[str, Any]], None]] 
     Kind.ROLLBACK: _check_staged_rollback,
     Kind.EXCEPTION: _check_staged_exception,
     Kind.PROTECTION: _refuse_staged_protection,
+    Kind.HOLD: _refuse_staged_hold,
+    **dict.fromkeys(DEEDS, _check_staged_deed),
 }

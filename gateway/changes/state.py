@@ -7,6 +7,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
+from gateway.changes.deed_port import Month
 from gateway.decisions.lanes import Step
 
 
@@ -17,6 +18,14 @@ class Kind(StrEnum):
     ROLLBACK = "rollback"
     EXCEPTION = "exception"
     PROTECTION = "protection"
+    PURGE = "purge"
+    ERASURE = "erasure"
+    RELEASE = "release"
+    KEY = "key"
+    HOLD = "hold"
+
+
+DEEDS = frozenset({Kind.PURGE, Kind.ERASURE, Kind.RELEASE, Kind.KEY})
 
 
 class Stage(StrEnum):
@@ -152,9 +161,34 @@ class Alarm:
 
 
 @dataclass(frozen=True, slots=True)
+class Hold:
+    """A live legal hold: what it covers stays. Empty text: any; months (`YYYY-MM`) inclusive."""
+
+    id: str
+    region: str
+    retention_class: str
+    from_month: str
+    to_month: str
+
+    def keeps(self, month: Month) -> bool:
+        """Whether it covers this month's payloads."""
+        return (
+            self.region in ("", month.region)
+            and self.retention_class in ("", month.retention_class)
+            and self.keeps_span(month.month, month.month)
+        )
+
+    def keeps_span(self, first: str, last: str) -> bool:
+        """Whether some month from `first` to `last` is one of its own, in whatever region."""
+        return self.from_month <= last and (not self.to_month or first <= self.to_month)
+
+
+@dataclass(frozen=True, slots=True)
 class Governance:
     """The fold of all journal entries. `journal` is the seq of the newest, `activation` of the
-    newest that collectors are told of; -1 before the first. `accepted` are all activations."""
+    newest that collectors are told of; -1 before the first. `accepted` are all activations,
+    `holds` the live ones, `keys` the log's verifier keys as far as they are known, oldest first,
+    `purged_months` ids of month keys and `purged_entries` ranges (first, last) that are gone."""
 
     journal: int = -1
     activation: int = -1
@@ -165,6 +199,10 @@ class Governance:
     changes: Mapping[str, Change] = field(default_factory=lambda: MappingProxyType({}))
     accepted: tuple[Activation, ...] = ()
     alarms: tuple[Alarm, ...] = ()
+    holds: tuple[Hold, ...] = ()
+    keys: tuple[str, ...] = ()
+    purged_months: frozenset[str] = frozenset()
+    purged_entries: tuple[tuple[int, int], ...] = ()
 
     @property
     def newest_version(self) -> int:

@@ -1,5 +1,5 @@
 """The steward: the acts of the lifecycle that wait for no person. It tries and assesses what was
-staged, advances or halts what was approved, and ends exceptions on time.
+staged, advances or halts what was approved, does approved deeds, and ends exceptions on time.
 
 Any number of processes may have one. Each act is decided on the newest state and appended only if
 nobody was first, so nothing happens twice; nothing is remembered that the log does not hold, so a
@@ -17,6 +17,7 @@ from gateway import canonical
 from gateway.audit.port import Draft
 from gateway.changes import examination
 from gateway.changes.attempts import Attempts
+from gateway.changes.deeds import Deeds
 from gateway.changes.examination import Assessor, Trial
 from gateway.changes.journal import JournalDraft, Records
 from gateway.changes.promotion import expiry_draft
@@ -31,6 +32,7 @@ _READING = "reading the journal"
 _EXPIRING = "ending exceptions"
 _WATCHING = "watching the rollout"
 _ADVANCING = "advancing the rollout"
+_DOING = "doing what was approved"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,9 @@ class Steward:
         actor: str,
         rollout: RolloutActs,
         examiners: Examiners,
+        deeds: Deeds | None = None,
     ) -> None:
+        """Without `deeds` those wait for another gateway."""
         self._journal = records.journal
         self._log = records.log
         self._store = records.store
@@ -59,6 +63,7 @@ class Steward:
         self._actor = actor
         self._rollout = rollout
         self._examiners = examiners
+        self._deeds = deeds
         self._attempts = Attempts(clock)
         self._ticking = asyncio.Lock()
         self._examining: asyncio.Task[None] | None = None
@@ -89,6 +94,8 @@ class Steward:
             await self._try(_WATCHING, lambda: self._rollout.watch(state))
             state = self._journal.state
             await self._try(_ADVANCING, lambda: self._rollout.advance(state))
+            if self._deeds is not None:
+                await self._try(_DOING, partial(self._deeds.act, self._journal.state))
             self._examine_next(self._journal.state)
 
     async def settle(self) -> None:
@@ -138,7 +145,7 @@ class Steward:
         if self._examining is not None and not self._examining.done():
             return
         waiting = list(examination.unexamined(state))
-        fixed = (_READING, _EXPIRING, _WATCHING, _ADVANCING)
+        fixed = (_READING, _EXPIRING, _WATCHING, _ADVANCING, _DOING)
         self._attempts.keep((*fixed, *map(_examining, waiting)))
         for change in waiting:
             if self._attempts.is_due(_examining(change)):

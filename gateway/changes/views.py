@@ -5,8 +5,11 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from gateway.changes import deed_views
+from gateway.changes.deed_subjects import describe_deed, describe_hold, parse_deed, parse_hold
 from gateway.changes.people import name_of
 from gateway.changes.state import (
+    DEEDS,
     OVER,
     Assessment,
     Change,
@@ -59,6 +62,7 @@ def change_view(state: Governance, change: Change, losses: Sequence[str]) -> Vie
         "active": _active(state),
         "impact": _impact(change.assessment, losses),
         "approval": _approval(change),
+        "deed": deed_views.deed_view(state, change),
         "rollout": _rollout(rollout),
     }
 
@@ -82,6 +86,10 @@ def title_of(change: Change) -> str:
             return f"{', '.join(subject['rules'])} for {text} until {until}"
         case Kind.PROTECTION:
             return _pattern(subject)
+        case Kind.HOLD:
+            return describe_hold(parse_hold(change.id, subject))
+        case Kind.PURGE | Kind.ERASURE | Kind.RELEASE | Kind.KEY:
+            return describe_deed(parse_deed(change.kind, subject))
 
 
 def waits_for(state: Governance, change: Change) -> str:
@@ -99,8 +107,10 @@ def waits_for(state: Governance, change: Change) -> str:
             return "the gateway: its impact"
         case Stage.ASSESSED:
             return somebody
-        case Stage.STAGED if change.kind is Kind.EXCEPTION:
+        case Stage.STAGED if change.kind is Kind.EXCEPTION or change.kind in DEEDS:
             return somebody
+        case Stage.APPROVED if change.kind in DEEDS:
+            return deed_views.doer_of(state, change)
         case Stage.APPROVED:
             return "the gateway: its rollout"
         case Stage.ROLLING if change.approval is None:
