@@ -16,6 +16,7 @@ from gateway.errors import GatewayError
 from gateway.exception_cli import exception_app
 from gateway.keys_cli import keys_app
 from gateway.policy_cli import policy_app
+from gateway.witness_cli import witness_app
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -28,6 +29,7 @@ app.add_typer(policy_app, name="policy", help="Write, check and put in force pol
 app.add_typer(change_app, name="change", help="What waits for people: list, show, approve, reject.")
 app.add_typer(exception_app, name="exception", help="Break-glass from soft rules.")
 app.add_typer(config_app, name="config")
+app.add_typer(witness_app, name="witness", help="Be a witness of logs: cosign what only grows.")
 audit_app.command()(verify)
 audit_app.command()(replay)
 app.add_typer(audit_app, name="audit", help="Verify and read the log, alone.")
