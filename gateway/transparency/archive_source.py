@@ -1,15 +1,13 @@
 """The log as an archive holds it (docs/formats.md section 16), in a folder or behind anything that
 lists and reads objects."""
 
-import os
-import stat
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import groupby
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol
 
+from gateway.transparency.archive_reader import ArchiveReader, FolderReader
 from gateway.transparency.entry import leaf_hash, read_fields
 from gateway.transparency.errors import EntryError, NoteError, SegmentError, SourceError
 from gateway.transparency.notes import Verifier
@@ -30,81 +28,9 @@ from gateway.transparency.segments import (
 )
 from gateway.transparency.source import Opener, Row, StoredRow
 
-MAX_OBJECT_BYTES = 1 << 30
-
 _BATCH_ROWS = 1_000
 _NAMED_LOGS = 5
 _NO_ROOT = b""  # agrees with no note
-
-
-class ArchiveReader(Protocol):
-    """Objects by name, names with `/` between their parts. Raises SourceError."""
-
-    @property
-    def place(self) -> str:
-        """How sentences call it."""
-
-    def names(self) -> Iterable[str]:
-        """The name of every object."""
-
-    def read(self, name: str) -> bytes:
-        """The object's bytes."""
-
-    def findings(self) -> Sequence[str]:
-        """What is odd about the objects, as sentences (another version, a delete marker)."""
-
-    def opener(self, log: str) -> Opener | None:
-        """Opens the log in another process; picklable. None: it cannot be."""
-
-
-class FolderReader:
-    """The objects of a folder: an `ArchiveReader`. What begins with a dot is not finished."""
-
-    def __init__(self, path: Path) -> None:
-        """Raises SourceError when there is no such folder."""
-        self._path = path
-        if not path.is_dir():
-            raise SourceError(f"cannot read {path}: there is no such folder")
-
-    @property
-    def place(self) -> str:
-        """The folder's path."""
-        return str(self._path)
-
-    def names(self) -> Iterable[str]:
-        """As ArchiveReader."""
-
-        def fail(error: OSError) -> None:
-            raise SourceError(f"cannot read {error.filename}: {error.strerror}") from None
-
-        for parent, _folders, files in os.walk(self._path, onerror=fail):
-            for file in files:
-                if not file.startswith("."):
-                    yield Path(parent, file).relative_to(self._path).as_posix()
-
-    def read(self, name: str) -> bytes:
-        """As ArchiveReader."""
-        place = self._path / name
-        try:
-            # Without O_NONBLOCK a named pipe would hold us for ever.
-            descriptor = os.open(place, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-            with open(descriptor, "rb") as file:
-                if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                    raise SourceError(f"{place} is not a file")
-                data = file.read(MAX_OBJECT_BYTES + 1)
-        except OSError as error:
-            raise SourceError(f"cannot read {place}: {error.strerror}") from None
-        if len(data) > MAX_OBJECT_BYTES:
-            raise SourceError(f"{place} is larger than any object of an archive")
-        return data
-
-    def findings(self) -> Sequence[str]:
-        """As ArchiveReader: a folder keeps no versions."""
-        return ()
-
-    def opener(self, log: str) -> Opener | None:
-        """As ArchiveReader."""
-        return partial(open_folder_archive, str(self._path), log)
 
 
 class ArchiveSource:
@@ -206,7 +132,8 @@ class ArchiveSource:
 
     def opener(self) -> Opener | None:
         """As LogSource."""
-        return self._store.opener(self.origin)
+        reopen = self._store.reopener()
+        return None if reopen is None else partial(_reopen, reopen, self.origin)
 
     def close(self) -> None:
         """As LogSource."""
@@ -291,6 +218,10 @@ class ArchiveSource:
 
     def _read(self, name: str) -> bytes:
         return self._store.read(self._prefix + name)
+
+
+def _reopen(reopen: Callable[[], ArchiveReader], log: str) -> ArchiveSource:
+    return ArchiveSource(reopen(), log)
 
 
 def open_folder_archive(path: str | Path, log: str | None = None) -> ArchiveSource:

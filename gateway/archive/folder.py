@@ -1,0 +1,115 @@
+"""Objects in a folder. It locks nothing: the machine's own permissions and copies must."""
+
+import errno
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+from gateway.archive.errors import ArchiveError
+from gateway.archive.port import Retention, Version
+from gateway.transparency.archive_reader import FolderReader
+from gateway.transparency.errors import SourceError
+
+_FILE_MODE = 0o400
+_FOLDER_MODE = 0o700
+
+
+class FolderStore:
+    """An `ObjectStore` below one folder, which is made when something is first written."""
+
+    keeps_dates = False
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    @property
+    def place(self) -> str:
+        """The folder's path."""
+        return str(self._path)
+
+    def put_once(self, name: str, content: bytes, until_us: int) -> bool:
+        """As ObjectStore. Written beside under a name that begins with a dot, synced, and linked to
+        its own name, which fails when that is taken; then the folder is synced."""
+        target = self._path / name
+        beside = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
+        try:
+            if target.exists():
+                _sync_folder(target.parent)  # whoever wrote it may have died before that
+                return False
+            _make_folders(target.parent)
+            try:
+                _write_synced(beside, content)
+                os.link(beside, target)
+            finally:
+                beside.unlink(missing_ok=True)
+            _sync_folder(target.parent)
+        except FileExistsError:
+            return False
+        except OSError as error:
+            if error.errno in (errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK):
+                raise ArchiveError(
+                    f"{self._path}: the archive's file system has no hard links; choose another"
+                ) from None
+            raise ArchiveError(f"cannot write {target}: {error.strerror}") from None
+        return True
+
+    def put_version(self, name: str, content: bytes, until_us: int) -> None:
+        """As ObjectStore: a folder keeps no versions."""
+        raise ArchiveError(f"{self._path / name} is not what the log says and stands in its place")
+
+    def get(self, name: str, version_id: str = "") -> bytes:
+        """As ObjectStore."""
+        try:
+            return FolderReader(self._path).read(name)
+        except SourceError as error:
+            raise ArchiveError(str(error)) from None
+
+    def versions(self, prefix: str = "", start: str = "") -> Iterator[Version]:
+        """As ObjectStore: one of each name."""
+        if not self._path.exists():
+            return
+        try:
+            names = sorted(FolderReader(self._path).names())
+        except SourceError as error:
+            raise ArchiveError(str(error)) from None
+        for name in names:
+            if name.startswith(prefix) and name >= start:
+                stat = (self._path / name).stat()
+                yield Version(name, "", stat.st_mtime_ns // 1000, stat.st_size)
+
+    def retention(self, name: str, version_id: str = "") -> Retention | None:
+        """As ObjectStore: none."""
+        return None
+
+    def is_locked(self, name: str, version_id: str = "") -> bool:
+        """As ObjectStore: never."""
+        return False
+
+    def extend(self, name: str, version_id: str, until_us: int) -> None:
+        """As ObjectStore: there is nothing to move."""
+
+
+def _write_synced(path: Path, content: bytes) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    with open(os.open(path, flags, _FILE_MODE), "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _make_folders(path: Path) -> None:
+    """Make the folder and those above it, each synced into the one above."""
+    missing = [path, *path.parents]
+    missing = missing[: next(at for at, folder in enumerate(missing) if folder.is_dir())]
+    for folder in reversed(missing):
+        folder.mkdir(mode=_FOLDER_MODE, exist_ok=True)
+        _sync_folder(folder.parent)
+
+
+def _sync_folder(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
