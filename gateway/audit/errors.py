@@ -8,7 +8,8 @@ InputError (gateway.errors)
 ├── PayloadMissingError the log has no such class
 └── PayloadErasedError  its key was erased or expired: replay says ERASED
 ConflictError (gateway.errors)
-└── MovedError          others changed what is in force meanwhile: read the journal, decide again
+├── MovedError          others changed what is in force meanwhile: read the journal, decide again
+└── ExportError         an export's folder or log cannot be used: nothing of it was published
 """
 
 from gateway.errors import ConflictError, InputError, LogUnavailableError
@@ -45,3 +46,8 @@ class MovedError(ConflictError):
         )
         self.journal = journal
         self.activation = activation
+
+
+class ExportError(ConflictError):
+    """The folder holds something else than the beginning of this log, cannot be written, or the log
+    does not lead to its own checkpoint. The folder's checkpoint stays as it was."""

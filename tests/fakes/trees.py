@@ -1,6 +1,6 @@
 """Logs as trees of files, written plainly, without the exporter."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from gateway import canonical
@@ -9,6 +9,7 @@ from gateway.transparency.checkpoint import sign_checkpoint
 from gateway.transparency.entry import GENESIS, encode_entry, leaf_hash
 from gateway.transparency.merkle import ReadNode, node_reader, tree_root
 from gateway.transparency.notes import Signer
+from gateway.transparency.source import Opener, Row, StoredRow
 from gateway.transparency.tiles import (
     BUNDLE_LEVEL,
     TILE_HEIGHT,
@@ -18,6 +19,7 @@ from gateway.transparency.tiles import (
     tile_levels,
     tiles_of_level,
 )
+from gateway.transparency.tree_source import read_unverified_head
 from tests.fakes.log import ACTOR
 from tests.fakes.sql_logs import SIGNER
 
@@ -87,3 +89,58 @@ def read_tree(folder: Path) -> dict[str, bytes]:
 def shown_time(seq: int) -> str:
     """The time that `make_entries` gives to an entry."""
     return format_time(START_US + seq * 1_000)
+
+
+class ListSource:
+    """A `LogSource` over entries in memory, with a checkpoint at each of `sizes` and without the
+    `absent` entries, whose hashes stand in level 0 tiles alone."""
+
+    def __init__(
+        self,
+        entries: Sequence[bytes],
+        sizes: Sequence[int] = (),
+        absent: Collection[int] = (),
+        signer: Signer = SIGNER,
+    ) -> None:
+        self.origin = signer.name
+        self._entries = entries
+        self._absent = absent
+        self._hashes = [leaf_hash(data) for data in entries]
+        read_node = node_reader(self._hashes)
+        self._notes = [
+            sign_checkpoint(size, tree_root(size, read_node), signer).note.encode()
+            for size in sizes or [len(entries)]
+        ]
+
+    def estimate_entries(self) -> int:
+        return len(self._entries)
+
+    def entries(self, first: int = 0) -> Iterator[Sequence[Row]]:
+        for start in range(first, len(self._entries), 100):
+            span = range(start, min(start + 100, len(self._entries)))
+            yield [
+                (seq, self._entries[seq], self._hashes[seq])
+                for seq in span
+                if seq not in self._absent
+            ]
+
+    def checkpoints(self, from_size: int = 0) -> Iterator[StoredRow]:
+        for note in self._notes:
+            head = read_unverified_head(note, "a test's")
+            if head.size >= from_size:
+                yield head.size, head.root, note
+
+    def leaf_hashes(self, first: int, stop: int) -> Sequence[bytes]:
+        return self._hashes[first : min(stop, len(self._hashes) // TILE_WIDTH * TILE_WIDTH)]
+
+    def tiles(self) -> Iterator[tuple[object, object, object]]:
+        return iter(())
+
+    def tail_problem(self) -> str | None:
+        return None
+
+    def opener(self) -> "Opener | None":
+        return None
+
+    def close(self) -> None:
+        pass
