@@ -19,7 +19,7 @@ class SqlBundleStore:
 
     def put(self, hash: str, content: bytes) -> None:
         """As BundleStore: durable when it returns, and what stands is never replaced."""
-        with write_transaction(self._engine) as connection:
+        with write_transaction(self._engine, lock=None) as connection:
             connection.execute(_PUT, {"hash": hash, "archive": content})
 
     def get(self, hash: str) -> bytes | None:

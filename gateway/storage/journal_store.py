@@ -8,6 +8,7 @@ from sqlalchemy import func, select
 
 from gateway.audit.journal import SERVING_TYPES, JournalHeads
 from gateway.storage.engine import Connection
+from gateway.storage.rows import insert_rows
 from gateway.storage.tables import entries, journal
 
 _READ_BATCH = 500
@@ -40,8 +41,7 @@ class JournalEntryRow(NamedTuple):
 
 def insert_journal(connection: Connection, log: str, rows: Sequence[MarkedRow]) -> None:
     """Insert all rows or raise."""
-    if rows:
-        connection.execute(journal.insert(), [{"log": log, **row._asdict()} for row in rows])
+    insert_rows(connection, journal, [(log, *row) for row in rows])
 
 
 def read_journal(connection: Connection, log: str, start: int) -> Iterator[JournalEntryRow]:
@@ -54,8 +54,9 @@ def read_journal(connection: Connection, log: str, start: int) -> Iterator[Journ
         .order_by(journal.c.seq)
         .execution_options(yield_per=_READ_BATCH)
     )
-    for row in connection.execute(query):
-        yield JournalEntryRow(*row)
+    with connection.execute(query) as found:
+        for row in found:
+            yield JournalEntryRow(*row)
 
 
 def read_rows(connection: Connection, log: str, stop: int) -> list[JournalRow]:

@@ -3,13 +3,20 @@
 import asyncio
 
 import msgspec
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from gateway.decisions.ledger import LedgerHead
 from gateway.errors import LogUnavailableError
 from gateway.storage.engine import Engine, StorageError, read_transaction, write_transaction
 from gateway.storage.tables import ledger_heads
 from gateway.wire.ledger import Counters
+
+# ON CONFLICT is the same in SQLite (3.24) and PostgreSQL.
+_PUT = text(
+    "INSERT INTO ledger_heads (collector, boot_epoch, report, counters) "
+    "VALUES (:collector, :boot_epoch, :report, :counters) ON CONFLICT (collector, boot_epoch) "
+    "DO UPDATE SET report = excluded.report, counters = excluded.counters"
+)
 
 
 class SqlLedgerHeads:
@@ -40,14 +47,14 @@ class SqlLedgerHeads:
         return LedgerHead(row.report, msgspec.json.decode(row.counters, type=Counters))
 
     def _put(self, collector: str, boot_epoch: str, head: LedgerHead) -> None:
-        key = {"collector": collector, "boot_epoch": boot_epoch}
-        where = (ledger_heads.c.collector == collector, ledger_heads.c.boot_epoch == boot_epoch)
-        counters = msgspec.json.encode(head.counters).decode()
+        row = {
+            "collector": collector,
+            "boot_epoch": boot_epoch,
+            "report": head.report,
+            "counters": msgspec.json.encode(head.counters).decode(),
+        }
         try:
-            with write_transaction(self._engine) as connection:
-                connection.execute(ledger_heads.delete().where(*where))
-                connection.execute(
-                    ledger_heads.insert().values(**key, report=head.report, counters=counters)
-                )
+            with write_transaction(self._engine, lock=None) as connection:
+                connection.execute(_PUT, row)
         except StorageError as error:
             raise LogUnavailableError(f"the ledger's heads cannot be written: {error}") from None

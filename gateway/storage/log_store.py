@@ -3,11 +3,12 @@ what SQL needs to know stands here."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from sqlalchemy import Table, select, text
+from sqlalchemy import select, text
 
 from gateway.storage.engine import Connection
+from gateway.storage.rows import insert_rows
 from gateway.storage.tables import checkpoints, count_marks, daily_counts, entries, tiles
 
 _READ_BATCH = 2_000
@@ -62,8 +63,9 @@ def read_entries(connection: Connection, log: str, start: int) -> Iterator[Entry
         .order_by(entries.c.seq)
         .execution_options(yield_per=_READ_BATCH)
     )
-    for row in connection.execute(query):
-        yield EntryRow(*row)
+    with connection.execute(query) as found:  # whoever stops reading closes the server's cursor
+        for row in found:
+            yield EntryRow(*row)
 
 
 def count_entries(connection: Connection, log: str) -> int:
@@ -74,7 +76,7 @@ def count_entries(connection: Connection, log: str) -> int:
 
 def insert_entries(connection: Connection, log: str, rows: Sequence[EntryRow]) -> None:
     """Insert all rows or raise; UNIQUE(log, seq) refuses a place that is taken."""
-    _execute_many(connection, entries, [(log, *row) for row in rows])
+    insert_rows(connection, entries, [(log, *row) for row in rows])
 
 
 def read_last_checkpoint(connection: Connection, log: str) -> CheckpointRow | None:
@@ -97,8 +99,9 @@ def read_checkpoints(connection: Connection, log: str) -> Iterator[tuple[int, by
         .order_by(checkpoints.c.size)
         .execution_options(yield_per=_READ_BATCH)
     )
-    for row in connection.execute(query):
-        yield (row[0], row[1], row[2])
+    with connection.execute(query) as found:
+        for row in found:
+            yield (row[0], row[1], row[2])
 
 
 def insert_checkpoint(connection: Connection, log: str, row: CheckpointRow) -> None:
@@ -173,16 +176,3 @@ _SET_MARK = text(
     "INSERT INTO count_marks (log, next_seq) VALUES (:log, :next_seq) "
     "ON CONFLICT (log) DO UPDATE SET next_seq = excluded.next_seq"
 )
-
-
-def _execute_many(connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
-    """executemany in the driver's own words: Core's row dictionaries cost more than the insert."""
-    if not rows:
-        return  # the driver would take an empty list for one row without values
-    mark = "?" if connection.dialect.paramstyle == "qmark" else "%s"
-    names = ", ".join(table.columns.keys())
-    marks = ", ".join(mark for _ in table.columns)
-    connection.exec_driver_sql(
-        f"INSERT INTO {table.name} ({names}) VALUES ({marks})",  # noqa: S608 - our own names
-        list(rows),
-    )

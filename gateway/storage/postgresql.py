@@ -10,12 +10,13 @@ and is never tried again.
 
 import math
 import re
-from collections.abc import Generator
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, TypeVar
 
 import psycopg
+from psycopg import sql
 from psycopg.errors import InsufficientPrivilege, LockNotAvailable
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import SQLAlchemyError
@@ -175,6 +176,26 @@ def bound(connection: Connection, limits: Limits) -> None:
     driver = connection.connection.driver_connection
     assert isinstance(driver, BoundedConnection)
     driver.patience_seconds = limits.patience_seconds
+
+
+def copy_rows(
+    connection: Connection,
+    table: str,
+    names: Sequence[str],
+    types: Sequence[str],
+    rows: Iterable[Sequence[Any]],
+) -> None:
+    """Append rows to a table by COPY; all or none, as any statement. Raises psycopg's errors."""
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, BoundedConnection)
+    columns = sql.SQL(", ").join(map(sql.Identifier, names))
+    command = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT BINARY)").format(
+        sql.Identifier(table), columns
+    )
+    with driver.cursor() as cursor, cursor.copy(command) as copy:
+        copy.set_types(types)
+        for row in rows:
+            copy.write_row(row)
 
 
 def lock_key(log: str) -> int:
