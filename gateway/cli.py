@@ -9,6 +9,10 @@ import structlog
 import typer
 
 from gateway.audit_cli import audit_app
+from gateway.audit_erase_cli import erase
+from gateway.audit_hold_cli import hold_app
+from gateway.audit_inspect_cli import inspect
+from gateway.audit_purge_cli import purge
 from gateway.audit_replay_cli import replay
 from gateway.audit_verify_cli import verify
 from gateway.change_cli import change_app
@@ -31,7 +35,11 @@ app.add_typer(exception_app, name="exception", help="Break-glass from soft rules
 app.add_typer(config_app, name="config")
 app.add_typer(witness_app, name="witness", help="Be a witness of logs: cosign what only grows.")
 audit_app.command()(verify)
+audit_app.command()(inspect)
 audit_app.command()(replay)
+audit_app.command()(purge)
+audit_app.command()(erase)
+audit_app.add_typer(hold_app, name="hold")
 app.add_typer(audit_app, name="audit", help="Verify and read the log, alone.")
 
 Config = Annotated[Path, typer.Option(help="gateway.yaml")]

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from gateway.reading.rows import Flattener, NameClass, Row, locate
+from gateway.reading.rows import Flattener, Located, NameClass, Row, locate
 from gateway.reading.selection import Selection
 from gateway.transparency.source import LogSource
 
@@ -29,3 +29,22 @@ def read_rows(
             for row in flattener.rows(located):
                 if selection.takes(row):
                     yield row
+
+
+def read_entries(
+    source: LogSource,
+    selection: Selection,
+    name_class: NameClass | None = None,
+    first: int = 0,
+    last: int | None = None,
+) -> Iterator[tuple[Located, list[Row]]]:
+    """The entries among `first` to `last` that have a wanted row, each with those rows; raises
+    SourceError."""
+    flattener = Flattener(source, name_class)
+    for located in locate(source, first):
+        if last is not None and located.seq > last:
+            return
+        if selection.covers(located):
+            rows = [row for row in flattener.rows(located) if selection.takes(row)]
+            if rows or not selection.asks_of_rows:
+                yield located, rows

@@ -20,6 +20,11 @@ class Selection:
     control: str = ""
     process: str = ""
 
+    @property
+    def asks_of_rows(self) -> bool:
+        """Whether anything is asked of the rows beyond what is asked of their entry."""
+        return bool(self.control or self.process)
+
     def covers(self, located: Located) -> bool:
         """Whether rows of this entry may be wanted: what can be said without flattening it."""
         entry = located.entry

@@ -1,0 +1,148 @@
+"""`gateway audit inspect`: entries as they stand, chosen by what they say."""
+
+import json
+from itertools import islice
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from gateway import canonical
+from gateway.clock import format_time
+from gateway.errors import VerificationError
+from gateway.reading.reading import read_entries
+from gateway.reading.rows import Located, Row
+from gateway.reading.selection import Selection
+from gateway.reading.times import parse_moment
+from gateway.sources import open_source
+from gateway.transparency.report import printable
+
+_COULD_NOT_CHECK = 2
+_WIDTH = 80
+_JUDGED = ("decisions", "evaluations")
+
+Found = tuple[Located, list[Row]]
+
+
+def inspect(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="SOURCE",
+            help="A database file or URL, an exported folder, an address, an archive.",
+        ),
+    ],
+    type_: Annotated[
+        list[str] | None,
+        typer.Option("--type", metavar="GLOB", help="Only these types, e.g. 'change.*'."),
+    ] = None,
+    since: Annotated[
+        str, typer.Option(metavar="TIME", help="From this time on (UTC): 2026-03-01 or …T10:30.")
+    ] = "",
+    until: Annotated[str, typer.Option(metavar="TIME", help="Before this time (UTC).")] = "",
+    actor: Annotated[str, typer.Option(metavar="WHO", help="SPIFFE id, or its end: alice.")] = "",
+    collector: Annotated[
+        str, typer.Option(metavar="WHO", help="What this collector asked: edge-7, or edge-*.")
+    ] = "",
+    control: Annotated[
+        str, typer.Option(metavar="ID", help="Verdicts for this control: PCI-DSS-4.0.1/10.2.")
+    ] = "",
+    first: Annotated[int, typer.Option("--from", metavar="N", min=0, help="From this entry.")] = 0,
+    last: Annotated[
+        int | None, typer.Option("--to", metavar="M", min=0, help="To this entry, inclusive.")
+    ] = None,
+    limit: Annotated[int, typer.Option(metavar="N", min=1, help="At most so many.")] = 50,
+    log: Annotated[
+        str | None,
+        typer.Option("--log", metavar="ORIGIN", help="Which log, when there are several."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Write the result as JSON.")] = False,
+) -> None:
+    """Show entries as they stand, without verifying them.
+
+    What a decision cites (action, effect, controls) is looked up and shown with it. Processes are
+    not named: their names lie sealed beside the log (`gateway audit export --process`).
+    """
+    try:
+        selection = Selection(
+            since_us=parse_moment(since) if since else 0,
+            until_us=parse_moment(until) if until else 0,
+            types=tuple(type_ or ()),
+            actor=actor,
+            collector=collector,
+            control=control,
+        )
+        opened = open_source(source, log)
+        try:
+            found = list(islice(read_entries(opened, selection, first=first, last=last), limit))
+        finally:
+            opened.close()
+    except (VerificationError, ValueError) as error:
+        typer.echo(f"error: {printable(str(error))}", err=True)
+        raise typer.Exit(_COULD_NOT_CHECK) from None
+    if as_json:
+        typer.echo(json.dumps([entry_value(*one) for one in found]))
+    else:
+        Console(width=_WIDTH).print(_table(found))
+
+
+def entry_value(located: Located, rows: list[Row]) -> dict[str, Any]:
+    """One entry for --json; verdicts stand in `rows`."""
+    entry = located.entry
+    if entry is None:
+        return {"seq": located.seq if located.seq >= 0 else None, "error": located.problem}
+    value: dict[str, Any] = {
+        "seq": located.seq,
+        "leaf_hash": located.leaf_hash,
+        "time": format_time(entry.time_us),
+        "type": entry.type,
+        "actor": entry.actor,
+        "body": entry.body,
+    }
+    if entry.type in _JUDGED:
+        value["rows"] = [
+            {
+                "position": row.position,
+                "class": row.class_id,
+                "action": row.action,
+                "effect": row.effect,
+                "controls": list(row.controls),
+                "count": row.count,
+            }
+            for row in rows
+        ]
+    return value
+
+
+def _table(found: list[Found]) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), width=_WIDTH)
+    for heading, width in (("SEQ", 8), ("TIME (UTC)", 19), ("TYPE", 16), ("ACTOR", 10)):
+        table.add_column(
+            heading, min_width=width, max_width=width, no_wrap=True, overflow="ellipsis"
+        )
+    table.add_column("WHAT", no_wrap=True, overflow="ellipsis", ratio=1)
+    for located, rows in found:
+        entry = located.entry
+        cells = ["", "unreadable", "", located.problem]
+        if entry is not None:
+            when = format_time(entry.time_us)[:19].replace("T", " ")
+            cells = [when, entry.type, entry.actor.rsplit("/", 1)[-1], _what(located, rows)]
+        seq = str(located.seq) if located.seq >= 0 else "?"
+        table.add_row(*(Text(printable(cell)) for cell in (seq, *cells)))
+    return table
+
+
+def _what(located: Located, rows: list[Row]) -> str:
+    """Verdicts in a few words, most protective first; of others the body."""
+    entry = located.entry
+    assert entry is not None
+    if entry.type not in _JUDGED:
+        return canonical.encode(entry.body).decode()
+    counts: dict[str, int] = {}
+    for row in rows:
+        said = " ".join([row.action or "?", row.effect, *row.controls[:1]]).strip()
+        counts[said] = counts.get(said, 0) + max(row.count, 1)
+    ordered = sorted(counts, key=lambda said: (not said.startswith("keep"), said))
+    return ", ".join(f"{counts[said]} {said}" for said in ordered)
