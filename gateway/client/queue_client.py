@@ -26,6 +26,7 @@ Value = dict[str, Any]
 
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 60.0
+SEARCH_SECONDS = 600.0  # every payload is opened
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 _MAX_DETAIL = 4_000
 
@@ -91,6 +92,23 @@ class QueueClient:
 
     def rollback(self, to: str, justification: str) -> Value:
         return self._post("/v1/rollback", {"to": to, "justification": justification})
+
+    def ask_deed(self, kind: str, subject: Value, justification: str) -> Value:
+        said = {"kind": kind, "subject": subject, "justification": justification}
+        return self._post("/v1/deeds", said)
+
+    def list_due(self) -> Value:
+        return self._ask("GET", "/v1/deeds/due")
+
+    def match(self, attributes: Mapping[str, str], request: str) -> Value:
+        said = {"attributes": dict(attributes), "request": request}
+        return self._ask("POST", "/v1/deeds/match", json=said, timeout=SEARCH_SECONDS)
+
+    def place_hold(self, where: Value, justification: str) -> Value:
+        return self._post("/v1/holds", {**where, "justification": justification})
+
+    def list_holds(self) -> Value:
+        return self._ask("GET", "/v1/holds")
 
     def _post(self, path: str, body: Mapping[str, object]) -> Value:
         return self._ask("POST", path, json=body)

@@ -19,14 +19,14 @@ def print_changes(console: Console, value: dict[str, Any]) -> None:
     if not rows:
         console.print("Nothing waits.")
         return
-    table = _table(("ID", 6), ("KIND", 10), ("STAGE", 8), ("WHAT", 28), ("WAITS FOR", None))
+    table = make_table(("ID", 6), ("KIND", 10), ("STAGE", 8), ("WHAT", 28), ("WAITS FOR", None))
     for row in rows:
         table.add_row(
-            _text(row["id"]),
-            _text(row["kind"]),
-            _text(row["stage"], _COLOURS.get(row["stage"], "")),
-            _text(row["title"]),
-            _text(row["waits_for"] or "nothing"),
+            shown(row["id"]),
+            shown(row["kind"]),
+            shown(row["stage"], _COLOURS.get(row["stage"], "")),
+            shown(row["title"]),
+            shown(row["waits_for"] or "nothing"),
         )
     console.print(table)
     if value["left_out"]:
@@ -46,7 +46,9 @@ def print_change(console: Console, value: dict[str, Any]) -> None:
         rows.append(("bundle", subject["bundle"]))
         if subject["signer"]:  # a rollback's was checked when it was staged first
             rows.append(("signed by", f"key {subject['signer'][:16]}"))
-    if value["active"]:
+    if value["deed"]:
+        rows += _deed_rows(value["deed"])
+    elif value["active"]:
         rows.append(("in force", f"{value['active']['revision']}"))
     if value["detail"]:
         rows.append(("detail", value["detail"]))
@@ -55,19 +57,19 @@ def print_change(console: Console, value: dict[str, Any]) -> None:
         rows.append(("approved", f"{approval['approver']} ({approval['approval_id']})"))
         rows.append(("", approval["justification"]))
     rows += _impact_rows(value["impact"]) + _rollout_rows(value["rollout"])
-    _print_pairs(console, rows)
+    print_pairs(console, rows)
     if value["impact"] and value["impact"]["losses"]:
         console.print("Would lose protection; an approval lists exactly these:")
         for name in value["impact"]["losses"]:
             console.print(Text(f"  {printable(name)}", "red"), soft_wrap=True)
-    _print_pairs(console, [("waits for", value["waits_for"] or "nothing")])
+    print_pairs(console, [("waits for", value["waits_for"] or "nothing")])
 
 
 def print_summary(console: Console, value: dict[str, Any]) -> None:
     """What a command did, in two lines."""
-    console.print(_text(f"{value['id']}  {value['kind']} {value['title']}: {value['stage']}"))
+    console.print(shown(f"{value['id']}  {value['kind']} {value['title']}: {value['stage']}"))
     if value["waits_for"]:
-        console.print(_text(f"waits for {value['waits_for']}"))
+        console.print(shown(f"waits for {value['waits_for']}"))
 
 
 def print_exceptions(console: Console, value: dict[str, Any]) -> None:
@@ -86,7 +88,7 @@ def print_exceptions(console: Console, value: dict[str, Any]) -> None:
             ("  for", f"{kind} {text} in {where}"),
             ("  why", f"{row['reason']} ({author}; approved by {approver})"),
         ]
-        _print_pairs(console, pairs)
+        print_pairs(console, pairs)
 
 
 def step_text(step: dict[str, Any]) -> str:
@@ -102,11 +104,18 @@ def _print_active(console: Console, value: dict[str, Any]) -> None:
         console.print("Nothing is in force yet.")
         return
     console.print(
-        _text(
+        shown(
             f"In force: {active['revision']} since {_time(active['since'])} UTC "
             f"(activation {value['activation']})"
         )
     )
+
+
+def _deed_rows(deed: dict[str, Any]) -> list[tuple[str, str]]:
+    rows = [("what exactly" if not at else "", line) for at, line in enumerate(deed["does"])]
+    if deed["kept_by"]:
+        rows.append(("kept by", f"hold {', '.join(deed['kept_by'])}: not done while it stands"))
+    return rows
 
 
 def _impact_rows(impact: dict[str, Any] | None) -> list[tuple[str, str]]:
@@ -135,7 +144,8 @@ def _rollout_rows(rollout: dict[str, Any] | None) -> list[tuple[str, str]]:
     return rows
 
 
-def _table(*columns: tuple[str, int | None]) -> Table:
+def make_table(*columns: tuple[str, int | None]) -> Table:
+    """A table with a heading and width each; None: what is left."""
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), width=WIDTH)
     for heading, width in columns:
         if width is None:
@@ -145,16 +155,18 @@ def _table(*columns: tuple[str, int | None]) -> Table:
     return table
 
 
-def _print_pairs(console: Console, rows: list[tuple[str, str]]) -> None:
+def print_pairs(console: Console, rows: list[tuple[str, str]]) -> None:
+    """A label and its text on each line."""
     table = Table(box=None, show_header=False, pad_edge=False, width=WIDTH)
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold", ratio=1)
     for label, text in rows:
-        table.add_row(label, _text(text))
+        table.add_row(label, shown(text))
     console.print(table)
 
 
-def _text(value: str, style: str = "") -> Text:
+def shown(value: str, style: str = "") -> Text:
+    """A value that somebody else wrote, without what would steer a terminal."""
     return Text(printable(value), style)
 
 

@@ -12,13 +12,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.api.application import create_application
 from gateway.api.changes import changes_router
+from gateway.api.deeds import deeds_router
 from gateway.api.denials import DenialRecorder
 from gateway.api.health import health_router
 from gateway.api.metrics import Metrics
 from gateway.client.queue_client import QueueClient
 from gateway.identity.subject import Role
 from tests.fakes.api import SUBJECTS, StubTrust
-from tests.fakes.changes import Queue
+from tests.fakes.deeds import DeedQueue
 from tests.fakes.log import ACTOR
 
 AUTHOR = SUBJECTS[Role.AUTHOR]
@@ -33,13 +34,14 @@ class Desk:
     """The application over a queue, called as somebody."""
 
     def __init__(self) -> None:
-        self.queue = Queue()
+        self.queue = DeedQueue()
         asyncio.run(self.queue.begin())
         denials = DenialRecorder(self.queue.log, self.queue.clock, ACTOR)
         metrics = Metrics()
         self.app: ASGIApp = create_application(
             {
                 "changes": changes_router(self.queue.service, fingerprint),
+                "deeds": deeds_router(self.queue.deeds, fingerprint),
                 "health": health_router({}, metrics),
             },
             StubTrust(),  # type: ignore[arg-type]

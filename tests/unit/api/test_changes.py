@@ -9,7 +9,8 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from gateway.api.changes import ARCHIVE_LIMITS, key_fingerprint
+from gateway.api.changes import ARCHIVE_LIMITS
+from gateway.api.people import key_fingerprint
 from gateway.bundles.limits import DEFAULT_LIMITS
 from gateway.identity.roles import ALLOWED, Route
 from gateway.identity.subject import Role
@@ -162,6 +163,11 @@ PEOPLE: dict[Route, set[Role]] = {
     ("POST", "/v1/changes/{id}/reject"): {Role.APPROVER},
     ("POST", "/v1/exceptions/{id}/revoke"): {Role.AUTHOR, Role.APPROVER, Role.OPERATOR},
     ("POST", "/v1/rollback"): {Role.AUTHOR, Role.APPROVER, Role.OPERATOR},
+    ("GET", "/v1/deeds/due"): {Role.AUTHOR, Role.APPROVER, Role.OPERATOR, Role.AUDITOR},
+    ("GET", "/v1/holds"): {Role.AUTHOR, Role.APPROVER, Role.OPERATOR, Role.AUDITOR},
+    ("POST", "/v1/deeds"): {Role.AUTHOR, Role.OPERATOR},
+    ("POST", "/v1/deeds/match"): {Role.AUTHOR, Role.OPERATOR},
+    ("POST", "/v1/holds"): {Role.AUTHOR, Role.APPROVER, Role.OPERATOR},
 }
 
 

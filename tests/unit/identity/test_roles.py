@@ -31,17 +31,22 @@ ROUTES = [
     ("POST", "/v1/changes/{id}/reject"),
     ("POST", "/v1/exceptions/{id}/revoke"),
     ("POST", "/v1/rollback"),
+    ("GET", "/v1/deeds/due"),
+    ("GET", "/v1/holds"),
+    ("POST", "/v1/deeds"),
+    ("POST", "/v1/deeds/match"),
+    ("POST", "/v1/holds"),
 ]
 
 # Written out apart from the table it checks: x = allowed, in the order of ROUTES.
 MATRIX = {
-    "collector": "xxxxxx..xx xxxx ... ... ... .. ..",
-    "auditor": "..xxxxx.xx .... ... xxx ... .. ..",
-    "operator": "..xxxxxxxx x..x ... xxx xxx .. xx",
-    "author": ".....x.xxx .... ... xxx xxx .. xx",
-    "approver": ".....x.xxx .... ... xxx ... xx xx",
-    "gateway": "........xx .... ... ... ... .. ..",
-    "engine": "........xx x... xxx ... ... .. ..",
+    "collector": "xxxxxx..xx xxxx ... ... ... .. .. .. ...",
+    "auditor": "..xxxxx.xx .... ... xxx ... .. .. xx ...",
+    "operator": "..xxxxxxxx x..x ... xxx xxx .. xx xx xxx",
+    "author": ".....x.xxx .... ... xxx xxx .. xx xx xxx",
+    "approver": ".....x.xxx .... ... xxx ... xx xx xx ..x",
+    "gateway": "........xx .... ... ... ... .. .. .. ...",
+    "engine": "........xx x... xxx ... ... .. .. .. ...",
 }
 
 
