@@ -1,7 +1,7 @@
 """A process on a failing disk, driven from a test: it imports once, then forks for each run.
 
-Started as `python -m tests.fakes.disk_child` with the library preloaded. Each line of its input is a
-JSON list `[folder, control, trace, scenario]`, each line of its output the status of the run.
+Started as `python -m tests.fakes.disk_child` with the library preloaded. Each line of its input is
+a JSON list `[folder, control, trace, scenario]`, each line of its output the status of the run.
 """
 
 import asyncio

@@ -2,11 +2,11 @@
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from sqlalchemy import event
 
+from gateway.audit.background import StoredLog
 from gateway.audit.port import Appended, Draft, Payload
 from gateway.audit.sql_log import SqlLog
 from gateway.errors import LogUnavailableError
@@ -17,7 +17,6 @@ from gateway.transparency.entry import leaf_hash, parse_entry
 from gateway.transparency.merkle import CompactRange
 from gateway.transparency.verdict import Word
 from gateway.transparency.verify import verify_log
-from gateway.audit.background import StoredLog
 from tests.fakes.disk_child import Told, World
 from tests.fakes.log import ORIGIN
 from tests.fakes.sql_logs import SIGNER, note, open_engine, open_log, payload, record
@@ -87,7 +86,7 @@ async def _append(world: World, engine: Engine) -> None:
     newest = await log.heads()
     await writer.append([record("bundle.activated", _prior(newest.journal))], after=newest.journal)
     await writer.append([note("x" * 9_000)], [payload("2" * 48), payload("3" * 48)])
-    await writer.append([note(f"n-{at}") for at in range(260)])
+    await writer.append([note(f"n-{at}") for at in range(260)])  # a full tile
     newest = await log.heads()
     await writer.append([record("change.staged", _prior(newest.journal))], after=newest.journal)
     await log.aclose()
@@ -128,7 +127,7 @@ async def _recover(folder: Path, told: Told) -> None:
         }
         ids = [str(i) for telling in told.of("answer") for i in telling["payloads"]]  # type: ignore[attr-defined]
         (after,) = await log.append([note("after")])
-        assert after.seq not in answered, "a place was given twice"
+        assert after.seq not in answered, f"place {after.seq} was answered, lost and given again"
         for class_id in ids:
             assert log.vault.open_payload(class_id) == payload(class_id).plaintext
         await log.journal()

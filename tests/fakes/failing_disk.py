@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum, IntFlag
 from pathlib import Path
 
@@ -95,7 +95,7 @@ class Call:
     offset: int
     path: str
     other: str
-    data: bytes
+    data: bytes = field(repr=False)
 
     @property
     def is_done(self) -> bool:

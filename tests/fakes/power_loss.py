@@ -1,10 +1,10 @@
 """What a disk holds when the machine dies, worked out from a trace of calls.
 
-The rules are those of POSIX and fsync(2), not of one kind file system: what was written to a file is
-on the disk when a later fsync of the file was answered, a name when a later fsync of its folder was.
-Anything else may be there in part or not at all. After an fsync that failed, what it should have
-brought to the disk is gone for good, although reading still shows it: a kernel marks such pages
-clean.
+The rules are those of POSIX and fsync(2), not of one kind of file system: what was written to a file
+is on the disk when a later fsync of the file was answered, a name when a later fsync of its folder
+was. Anything else may be there in part or not at all. After an fsync that failed, what it should
+have brought to the disk is gone for good, although reading still shows it: a kernel marks such
+pages clean.
 """
 
 import random
@@ -78,23 +78,39 @@ class _Naming:
         return str(Path(self.other or self.path or "").parent)
 
 
-class Machine:
-    """The files below `folder`, which hold at first what lies in it now, all of it durable. Feed it
-    the calls of a trace in order. `seed` decides what of a failed fsync's pages was lost: without
-    one, all."""
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What lies below `folder`, all of it durable: path, inode, content (None: a folder)."""
 
-    def __init__(self, folder: Path, seed: int | None = None) -> None:
-        self._folder = folder.resolve()
+    folder: Path
+    files: tuple[tuple[str, int, bytes | None], ...]
+
+    @classmethod
+    def of(cls, folder: Path) -> "Before":
+        """Now."""
+        folder = folder.resolve()
+        paths = [folder, *sorted(folder.rglob("*"))]
+        return cls(
+            folder,
+            tuple(
+                (str(path), path.stat().st_ino, None if path.is_dir() else path.read_bytes())
+                for path in paths
+            ),
+        )
+
+
+class Machine:
+    """The files below a folder. Feed it the calls of a trace in order. `seed` decides what of a
+    failed fsync's pages was lost: without one, all."""
+
+    def __init__(self, before: Before, seed: int | None = None) -> None:
+        self._folder = before.folder
         self._draw = None if seed is None else random.Random(seed)
         self._names: _Names = {}
         self._by_inode: dict[int, _File] = {}
-        for path in [self._folder, *sorted(self._folder.rglob("*"))]:
-            file = _File(path.is_dir())
-            if path.is_file():
-                file.cached = bytearray(path.read_bytes())
-                file.durable = bytearray(file.cached)
-            self._names[str(path)] = file
-            self._by_inode[path.stat().st_ino] = file
+        for path, inode, content in before.files:
+            file = _File(content is None, bytearray(content or b""), bytearray(content or b""))
+            self._names[path] = self._by_inode[inode] = file
         self._durable_names = dict(self._names)
         self._namings: list[_Naming] = []
         self.marks: list[bytes] = []
