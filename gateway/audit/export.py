@@ -18,6 +18,7 @@ from gateway.transparency.checkpoint import open_checkpoint
 from gateway.transparency.entry import leaf_hash, parse_entry
 from gateway.transparency.errors import EntryError, TileError
 from gateway.transparency.notes import Verifier
+from gateway.transparency.proving import find_newest_head, read_stored_head
 from gateway.transparency.source import LogSource, Row
 from gateway.transparency.tiles import (
     BUNDLE_LEVEL,
@@ -26,7 +27,7 @@ from gateway.transparency.tiles import (
     encode_bundle,
     tiles_of_level,
 )
-from gateway.transparency.tree_source import UnverifiedHead, read_unverified_head
+from gateway.transparency.tree_source import UnverifiedHead
 
 # A long export publishes on its way, at checkpoints that the log has, and so goes on after a crash.
 STAGE_ENTRIES = 65_536
@@ -81,29 +82,6 @@ def export_tree(
         return Exported(newest.origin, before, tree.size, tree.written_files, tree.written_bytes)
 
 
-def find_newest_head(source: LogSource) -> UnverifiedHead:
-    """The newest stored checkpoint; raises SourceError when there is none that can be read."""
-    size = source.estimate_entries()
-    back = 1
-    while True:  # a log has a checkpoint a second: not from the first on
-        start = max(0, size - back)
-        rows = list(source.checkpoints(start))
-        if rows or not start:
-            break
-        back *= 16
-    if not rows:
-        raise ExportError(f"log {source.origin} has no checkpoint yet")
-    return _head_of(source, rows[-1][2])
-
-
-def _head_of(source: LogSource, note: object) -> UnverifiedHead:
-    data = note if isinstance(note, bytes) else b""
-    head = read_unverified_head(data, f"the newest stored note of log {source.origin}")
-    if head.origin != source.origin:
-        raise ExportError(f"the newest checkpoint of log {source.origin} is of {head.origin!r}")
-    return head
-
-
 def _verify_beginning(tree: TreeFolder, newest: UnverifiedHead) -> None:
     held = tree.head
     if held is None:
@@ -124,7 +102,7 @@ def _next_head(source: LogSource, size: int, newest: UnverifiedHead) -> Unverifi
     if newest.size - size > STAGE_ENTRIES:
         row = next(source.checkpoints(size + STAGE_ENTRIES), None)
         if row is not None and row[0] != newest.size:
-            head = _head_of(source, row[2])
+            head = read_stored_head(source, row[2])
             if size < head.size < newest.size:
                 return head
     return newest
