@@ -26,7 +26,7 @@ class FolderStore:
     @property
     def place(self) -> str:
         """The folder's path."""
-        return str(self._path)
+        return f"{self._path}/"
 
     def put_once(self, name: str, content: bytes, until_us: int) -> bool:
         """As ObjectStore. Written beside under a name that begins with a dot, synced, and linked to

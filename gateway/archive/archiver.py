@@ -1,0 +1,222 @@
+"""Writes to the archive what was signed and is not there yet.
+
+What is to be written next follows from what the archive holds and the log signed, so it may be
+stopped, killed and run beside others at any time: a segment has its name from its entries, stands
+whole or not at all, and who comes second finds it there.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gateway.archive.errors import ArchiveError, LockError
+from gateway.archive.holdings import Holdings, is_note, is_segment
+from gateway.archive.port import ObjectStore, SealedHead, SealedLog, Version
+from gateway.archive.writing import (
+    ArchiveTerms,
+    NewSegment,
+    build_segment,
+    retention_of_segment_us,
+)
+from gateway.transparency.segments import (
+    LOG_OBJECT,
+    LogLabel,
+    SegmentPlace,
+    checkpoint_name,
+    read_claim,
+)
+
+_SLACK_US = 30 * 86_400 * 1_000_000  # the label's date moves once a month
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveStatus:
+    """How an archive stands: entries `archived` of those that the log `sealed`; names `written`
+    now; what is not as it should be. `is_ahead`: the archive holds what the log does not."""
+
+    place: str
+    log: str
+    archived: int
+    sealed: int
+    segments: int
+    written: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
+    is_ahead: bool = False
+
+
+class Archiver:
+    """One log's way into its archive. Blocking; for one thread."""
+
+    def __init__(
+        self,
+        log: SealedLog,
+        store: ObjectStore,
+        terms: ArchiveTerms,
+        is_stopping: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """`store` is the one log's; `is_stopping` is asked between segments."""
+        self._log = log
+        self._store = store
+        self._terms = terms
+        self._is_stopping = is_stopping
+        self._holdings = Holdings(store)
+        self._label_until_us: int | None = None
+        self._tip: tuple[SegmentPlace, bytes] | None = None
+        self._written: list[str] = []
+
+    def look(self) -> ArchiveStatus:
+        """How the archive stands, without writing. Raises ArchiveError and StorageError."""
+        self._written = []
+        sealed = self._log.newest_size()
+        if sealed:
+            self._holdings.refresh(self._log.keys())
+        return self._status(sealed)
+
+    def run_once(self) -> ArchiveStatus:
+        """Write what is missing; raises ArchiveError and StorageError, and then what was written
+        before stands."""
+        status = self.look()
+        if status.sealed == 0 or self._find_contradiction(status.sealed) is not None:
+            return status
+        if self._holdings.chain:
+            self._put_note(self._holdings.chain[-1])
+        for gap in self._holdings.gaps:
+            self._write_span(gap.first, gap.stop)
+        self._write_span(self._holdings.end or self._log.first_whole(), None)
+        return self._status(status.sealed)
+
+    def _write_span(self, first: int, stop: int | None) -> None:
+        """Write segments from `first` on, to `stop` or as far as the log is signed."""
+        while not self._is_stopping() and (stop is None or first < stop):
+            before = self._log.head(first) if first else None
+            if first and before is None:
+                raise ArchiveError(
+                    f"log {self._log.origin} has no checkpoint of {first} entries, where the "
+                    f"archive in {self._store.place} goes on; run `gateway audit verify`"
+                )
+            segment = build_segment(self._log, before, self._terms, stop)
+            if segment is None:
+                return
+            self._put_label(segment.until_us)
+            self._put(segment)
+            first = segment.place.stop
+
+    def _put(self, segment: NewSegment) -> None:
+        """Write a segment, then the note of its end."""
+        place, keys = segment.place, self._log.keys()
+
+        def is_ours(content: bytes) -> bool:
+            return is_segment(content, place, keys)
+
+        version = self._keep(place.name, segment.content, segment.until_us, is_ours)
+        self._keep_note(place.stop, segment.note, segment.until_us)
+        self._holdings.add(place, version)
+
+    def _put_note(self, place: SegmentPlace) -> None:
+        """The note of a segment whose writer died before it."""
+        head = self._log.head(place.stop)
+        if head is not None and not self._holdings.objects(checkpoint_name(place.stop)).chosen:
+            segment = self._holdings.segment(place)
+            until_us = retention_of_segment_us(segment, self._terms.entries_years)
+            self._keep_note(place.stop, head.note, until_us)
+
+    def _keep_note(self, size: int, note: str, until_us: int) -> None:
+        keys = self._log.keys()
+        self._keep(
+            checkpoint_name(size),
+            note.encode(),
+            until_us,
+            lambda content: is_note(content, size, keys),
+        )
+
+    def _put_label(self, until_us: int) -> None:
+        """The label stands before the first segment and is kept as long as the newest one."""
+        if self._label_until_us is None or until_us > self._label_until_us:
+            label = LogLabel(self._log.origin, self._log.keys()[0].vkey, self._terms.region)
+            content = label.encode()
+            self._keep(LOG_OBJECT, content, until_us + _SLACK_US, lambda found: found == content)
+            self._label_until_us = until_us + _SLACK_US
+
+    def _keep(
+        self, name: str, content: bytes, until_us: int, is_ours: Callable[[bytes], bool]
+    ) -> Version:
+        """Write an object unless one stands that is as good; the version that counts, which is kept
+        until the date. Something else in its place is written over where versions are kept and
+        nobody locked it."""
+        place, is_new = f"{self._store.place}{name}", True
+        if not self._store.put_once(name, content, until_us):
+            found = self._holdings.objects(name)
+            if self._is_dated(found.chosen.get(name)) and is_ours(found.get(name)):
+                is_new = False
+            else:
+                self._store.put_version(name, content, until_us)
+        objects = self._holdings.objects(name)
+        if is_new:
+            self._written.append(name)
+            if objects.get(name) != content:
+                raise ArchiveError(f"{place} is somebody else's and was locked first")
+        version = objects.chosen[name]
+        if self._store.keeps_dates:
+            kept = self._store.retention(name, version.id)
+            if not is_new and kept is not None and kept.until_us < until_us:
+                self._store.extend(name, version.id, until_us)
+                kept = self._store.retention(name, version.id)
+            if kept is None or not kept.is_compliance or kept.until_us < until_us:
+                raise LockError(
+                    f"{place} was written and is not locked until its date: the bucket needs "
+                    "Object Lock"
+                )
+        return version
+
+    def _is_dated(self, version: Version | None) -> bool:
+        """Whether it is locked, or the store locks nothing."""
+        if version is None or not self._store.keeps_dates:
+            return version is not None
+        kept = self._store.retention(version.name, version.id)
+        return kept is not None and kept.is_compliance
+
+    def _find_contradiction(self, sealed: int) -> str | None:
+        """Why nothing may be written behind what the archive holds."""
+        end = self._holdings.end
+        if end > sealed:
+            return (
+                f"the archive holds {end} entries of log {self._log.origin}, the database signed "
+                f"{sealed}: it is an older copy; see docs/operations.md, Archive"
+            )
+        if end and _root(self._log.head(end)) != self._end_root():
+            return (
+                f"{self._holdings.chain[-1].name} ends with a checkpoint that the database does "
+                "not have: two histories of one log; run `gateway audit verify` over both"
+            )
+        return None
+
+    def _end_root(self) -> bytes:
+        """Of the tree that the newest segment ends with."""
+        tip = self._holdings.chain[-1]
+        if self._tip is None or self._tip[0] != tip:
+            head = self._holdings.segment(tip).head
+            claim = read_claim(head.checkpoint) if head else None
+            self._tip = (tip, claim.root if claim else b"")
+        return self._tip[1]
+
+    def _status(self, sealed: int) -> ArchiveStatus:
+        holdings = self._holdings
+        problems = list(holdings.findings)
+        problems += [
+            f"entries {gap.first} to {gap.last} are not in the archive" for gap in holdings.gaps
+        ]
+        contradiction = self._find_contradiction(sealed)
+        return ArchiveStatus(
+            place=self._store.place,
+            log=self._log.origin,
+            archived=holdings.end,
+            sealed=sealed,
+            segments=len(holdings.chain),
+            written=tuple(self._written),
+            problems=(*problems, *([contradiction] if contradiction else [])),
+            is_ahead=holdings.end > sealed,
+        )
+
+
+def _root(head: SealedHead | None) -> bytes | None:
+    claim = read_claim(head.note) if head else None
+    return claim.root if claim else None
