@@ -12,6 +12,7 @@ from gateway.audit_cli import audit_app
 from gateway.audit_erase_cli import erase
 from gateway.audit_hold_cli import hold_app
 from gateway.audit_inspect_cli import inspect
+from gateway.audit_pack_cli import pack
 from gateway.audit_purge_cli import purge
 from gateway.audit_replay_cli import replay
 from gateway.audit_verify_cli import verify
@@ -36,6 +37,7 @@ app.add_typer(config_app, name="config")
 app.add_typer(witness_app, name="witness", help="Be a witness of logs: cosign what only grows.")
 audit_app.command()(verify)
 audit_app.command()(inspect)
+audit_app.command()(pack)
 audit_app.command()(replay)
 audit_app.command()(purge)
 audit_app.command()(erase)
