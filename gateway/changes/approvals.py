@@ -43,6 +43,8 @@ def approval_drafts(
         if (standing.approver, standing.approval_id) == (person.uri, reasons.approval_id):
             return []
         raise ChangeRefusedError(f"{change.id} is approved already, by {standing.approver}")
+    if change.kind is Kind.HOLD:
+        raise ChangeRefusedError(f"{change.id} is a hold: it needs no approval, only its release")
     _verify_bundle(change, said.bundle)
     digest = _losses_of(change, said)
     body: dict[str, canonical.Value] = {

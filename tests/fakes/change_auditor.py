@@ -34,11 +34,13 @@ class ChangeAuditor:
         self.versions: list[int] = []
         self.rolling: str | None = None
         self.alarms: set[tuple[str, str]] = set()
+        self.holds: dict[str, dict[str, Any]] = {}
+        self.removed: list[str] = []
 
     def read(self, entries: Sequence[Entry]) -> "ChangeAuditor":
         for entry in entries:
             body: Any = entry.body
-            getattr(self, entry.type.replace(".", "_"))(entry, body)
+            getattr(self, entry.type.replace(".", "_").replace("-", "_"))(entry, body)
         return self
 
     def alarm_raised(self, entry: Entry, body: dict[str, Any]) -> None:
@@ -147,6 +149,60 @@ class ChangeAuditor:
     def exception_ended(self, entry: Entry, body: dict[str, Any]) -> None:
         del self.exceptions[body["id"]]
         self.changes[body["id"]].is_over = True
+
+    def hold_placed(self, entry: Entry, body: dict[str, Any]) -> None:
+        self.holds[f"c{entry.seq}"] = body
+
+    def hold_released(self, entry: Entry, body: dict[str, Any]) -> None:
+        told = self._deed(body, "release")
+        assert told.body["subject"]["hold"] == body["hold"], "another hold was released"
+        del self.holds[body["hold"]]
+
+    def key_handed_over(self, entry: Entry, body: dict[str, Any]) -> None:
+        told = self._deed(body, "key")
+        assert told.body["subject"] == {name: body[name] for name in ("old", "new")}
+
+    def payloads_purged(self, entry: Entry, body: dict[str, Any]) -> None:
+        subject = self._deed(body, "purge").body["subject"]
+        assert body["month_keys"] == subject["month_keys"], "other months than were approved"
+        self._verify_free(body["month_keys"])
+        self._remove(body["month_keys"])
+
+    def payloads_erased(self, entry: Entry, body: dict[str, Any]) -> None:
+        subject = self._deed(body, "erasure").body["subject"]
+        assert body["classes"] == subject["classes"], "other payloads than were approved"
+        self._verify_free(subject["months"])
+
+    def entries_purged(self, entry: Entry, body: dict[str, Any]) -> None:
+        subject = self._deed(body, "purge").body["subject"]
+        first, last = body["first"], body["last"]
+        assert (first, last) == (subject["first"], subject["last"])
+        for hold in self.holds.values():
+            assert subject["to"] < hold["from"] or (hold["to"] or "9999") < subject["from"], "held"
+        self._remove([str(seq) for seq in range(first, last + 1)])
+
+    def _deed(self, body: dict[str, Any], kind: str) -> Told:
+        told = self.changes[body["id"]]
+        assert told.body["kind"] == kind
+        assert told.approval is not None, "done without a second person"
+        self._verify_another(told, told.approval)
+        assert not told.is_over, "done twice, or after its rejection"
+        told.is_over = True
+        return told
+
+    def _verify_free(self, month_keys: list[str]) -> None:
+        for hold in self.holds.values():
+            for key in month_keys:
+                region, retention_class, month = key.split("/")[-3:]
+                assert (
+                    hold["region"] not in ("", region)
+                    or hold["retention_class"] not in ("", retention_class)
+                    or not hold["from"] <= month <= (hold["to"] or "9999")
+                ), "removed under a hold"
+
+    def _remove(self, names: list[str]) -> None:
+        assert not set(names) & set(self.removed), "removed twice"
+        self.removed += names
 
     def _verify_another(self, told: Told, body: dict[str, Any]) -> None:
         author, other = told.body["change"]["user"], body["change"]["user"]
