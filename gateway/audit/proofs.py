@@ -6,7 +6,7 @@ from gateway.errors import InputError
 from gateway.storage import log_store
 from gateway.storage.engine import Connection
 from gateway.transparency.errors import ProofError
-from gateway.transparency.merkle import consistency_proof, inclusion_proof
+from gateway.transparency.merkle import consistency_proof, inclusion_proof, tree_root
 
 
 class ProofReader:
@@ -34,6 +34,17 @@ class ProofReader:
             return consistency_proof(from_size, to_size, self._read_node)
         except ProofError as error:
             raise InputError(str(error)) from None
+
+    @property
+    def size(self) -> int:
+        """The newest checkpoint's size, 0 before the first."""
+        return self._size
+
+    def root(self, size: int) -> bytes:
+        """The tree head over the first `size` entries, from the tiles; raises InputError for a
+        size out of range."""
+        self._check_size(size)
+        return tree_root(size, self._read_node)
 
     def _check_size(self, size: int) -> None:
         if size > self._size:

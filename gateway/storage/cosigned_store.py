@@ -1,7 +1,7 @@
 """What others said of the log's checkpoints, over a transaction that the caller holds. Signatures
 and tokens are checked by the caller, before storing and after reading."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import select, text
@@ -56,6 +56,13 @@ def read_all_cosigned(connection: Connection, log: str) -> Iterator[tuple[int, s
 def put_cosigned(connection: Connection, log: str, size: int, note: str) -> None:
     """Store a cosigned note; what stands at its size is replaced."""
     connection.execute(_PUT_COSIGNED, {"log": log, "size": size, "note": note})
+
+
+def drop_cosigned(connection: Connection, log: str, sizes: Sequence[int]) -> None:
+    """Remove the cosigned notes of these sizes."""
+    connection.execute(
+        cosigned.delete().where(cosigned.c.log == log, cosigned.c.size.in_(list(sizes)))
+    )
 
 
 def read_timestamps(connection: Connection, log: str) -> Iterator[TimestampRow]:

@@ -5,7 +5,7 @@ import binascii
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gateway.transparency.errors import NoteError
+from gateway.transparency.errors import NoteError, SignatureError, UnsignedError
 from gateway.transparency.merkle import HASH_BYTES
 from gateway.transparency.notes import Signer, Verifier, open_note, sign_note
 
@@ -39,13 +39,41 @@ def open_checkpoint(note: str, verifier: Verifier) -> Checkpoint:
     A log's key is named after the log's origin, so one key can never vouch for another log. Raises
     NoteError, SignatureError or UnsignedError.
     """
-    lines = open_note(note, [verifier]).text.split("\n")[:-1]
+    opened = _parse(open_note(note, [verifier]).text, note)
+    if opened.origin != verifier.name:
+        raise NoteError(
+            f"the checkpoint is of log {opened.origin[:80]!r}, the key of {verifier.name!r}"
+        )
+    return opened
+
+
+def read_unverified_checkpoint(note: str) -> Checkpoint:
+    """What a note says, whoever signed it, if anybody did; raises NoteError when it has not the
+    form of a checkpoint. Believe nothing of it before `open_checkpoint`."""
+    text, empty_line, _ = note.partition("\n\n")
+    if not empty_line:
+        raise NoteError("a note is a text, an empty line and signature lines")
+    return _parse(text + "\n", note)
+
+
+def _parse(text: str, note: str) -> Checkpoint:
+    lines = text.split("\n")[:-1]
     if len(lines) < 3 or not all(lines):
         raise NoteError("a checkpoint has at least the lines origin, size and root")
     origin, size_text, root_text = lines[:3]
-    if origin != verifier.name:
-        raise NoteError(f"the checkpoint is of log {origin[:80]!r}, the key of {verifier.name!r}")
     return Checkpoint(origin, _parse_size(size_text), _parse_root(root_text), note)
+
+
+def open_checkpoint_by_any(note: str, verifiers: Sequence[Verifier]) -> Checkpoint:
+    """As open_checkpoint, for a log that may have changed its key; raises as the last key found
+    it."""
+    problem: NoteError = UnsignedError("no key that is known here signed the note")
+    for verifier in verifiers:
+        try:
+            return open_checkpoint(note, verifier)
+        except (SignatureError, UnsignedError) as error:
+            problem = error
+    raise problem
 
 
 def _parse_size(text: str) -> int:

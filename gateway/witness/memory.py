@@ -13,8 +13,7 @@ from types import TracebackType
 
 from gateway.errors import ConfigError, VerificationError
 from gateway.identity.key_files import replace_file
-from gateway.transparency.checkpoint import Checkpoint, open_checkpoint
-from gateway.transparency.errors import NoteError, SignatureError, UnsignedError
+from gateway.transparency.checkpoint import Checkpoint, open_checkpoint_by_any
 from gateway.transparency.notes import Verifier
 
 LOCK_FILE = "lock"
@@ -72,18 +71,6 @@ class WitnessMemory:
         return self._folder / (hashlib.sha256(origin.encode()).hexdigest() + _ENDING)
 
 
-def open_any(note: str, keys: Sequence[Verifier]) -> Checkpoint:
-    """The checkpoint of a note that any of the keys of one log signed (a log may change its key);
-    raises NoteError, SignatureError or UnsignedError as the last key found it."""
-    problem: NoteError = UnsignedError("no key that is known here signed the note")
-    for key in keys:
-        try:
-            return open_checkpoint(note, key)
-        except (SignatureError, UnsignedError) as error:
-            problem = error
-    raise problem
-
-
 def _lock(folder: Path) -> int:
     try:
         handle = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -105,7 +92,7 @@ def _lock(folder: Path) -> int:
 
 def _read(path: Path, keys: Sequence[Verifier]) -> Checkpoint | None:
     try:
-        return open_any(path.read_bytes().decode(), keys)
+        return open_checkpoint_by_any(path.read_bytes().decode(), keys)
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError, VerificationError) as error:

@@ -9,6 +9,7 @@ old <size>
 import base64
 import binascii
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gateway.errors import InputError
@@ -50,9 +51,7 @@ def parse_add_checkpoint(body: bytes) -> AddCheckpoint:
     return AddCheckpoint(int(old[1]), tuple(_decode_hash(line) for line in lines), note)
 
 
-def format_add_checkpoint(
-    old_size: int, proof: tuple[bytes, ...] | list[bytes], note: str
-) -> bytes:
+def format_add_checkpoint(old_size: int, proof: Sequence[bytes], note: str) -> bytes:
     """The body that submits `note` to a witness that knows the tree of `old_size`."""
     lines = [f"old {old_size}", *(base64.b64encode(step).decode() for step in proof), "", note]
     return "\n".join(lines).encode()

@@ -8,6 +8,7 @@ listen: {host: 127.0.0.1, port: 8470}
 tls: {certificate: …, key: …}      without it plain HTTP, on this machine only
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from ipaddress import ip_address
 from pathlib import Path
@@ -119,8 +120,8 @@ def create_witness(folder: Path, name: str, logs: Sequence[str]) -> CosignatureV
     public = NewFile(
         Path(f"{_STEM}.vkey"), "public key, for witness policies", f"{verifier.vkey}\n".encode()
     )
-    lines = [f"name: {name}", f"key: {_STEM}.key", f"state: {_STATE}", "logs:"]
-    lines += [f'  - "{vkey}"' for vkey in listed]
+    lines = [f"name: {json.dumps(name)}", f"key: {_STEM}.key", f"state: {_STATE}", "logs:"]
+    lines += [f"  - {json.dumps(vkey)}" for vkey in listed]
     lines += [f"listen: {{host: 127.0.0.1, port: {DEFAULT_PORT}}}", ""]
     settings = NewFile(Path(CONFIGURATION), "the configuration", "\n".join(lines).encode())
     write_folder(folder, [private, public, settings])

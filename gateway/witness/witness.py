@@ -10,12 +10,12 @@ from http import HTTPStatus
 
 from gateway.clock import Clock
 from gateway.errors import ConfigError, InputError
-from gateway.transparency.checkpoint import Checkpoint
+from gateway.transparency.checkpoint import Checkpoint, open_checkpoint_by_any
 from gateway.transparency.cosignature import Cosigner
 from gateway.transparency.errors import NoteError, ProofError, SignatureError, UnsignedError
 from gateway.transparency.merkle import EMPTY_ROOT, verify_consistency
 from gateway.transparency.notes import Verifier, split_note
-from gateway.witness.memory import WitnessMemory, open_any
+from gateway.witness.memory import WitnessMemory
 from gateway.witness.requests import AddCheckpoint, parse_add_checkpoint
 
 SIZE_MEDIA_TYPE = "text/x.tlog.size"
@@ -69,7 +69,7 @@ class Witness:
         if keys is None:
             return _refuse(HTTPStatus.NOT_FOUND, "the log is not one that is witnessed here")
         try:
-            submitted = open_any(asked.unverified_note, keys)
+            submitted = open_checkpoint_by_any(asked.unverified_note, keys)
         except (SignatureError, UnsignedError) as error:
             return _refuse(HTTPStatus.FORBIDDEN, str(error), asked.origin)
         except NoteError as error:

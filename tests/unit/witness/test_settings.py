@@ -44,7 +44,7 @@ def test_two_keys_of_one_name_are_one_log_s(tmp_path: Path) -> None:
         (("port: 8470", "port: 99999"), "at listen.port"),
         (("state: state", "stat: state"), "unknown field `stat`"),
         (("logs:\n", "logs: []\nx:\n"), "at "),
-        (("name: witness.example/w1", "name: [1]"), "at name"),
+        (('name: "witness.example/w1"', "name: [1]"), "at name"),
     ],
 )
 def test_a_wrong_setting_is_named(tmp_path: Path, change: tuple[str, str], told: str) -> None:
