@@ -92,7 +92,8 @@ def replay(
                     on_progress,
                 )
             )
-        report.absent_entries = evidence.entries.absent(start, stop)
+        absences = evidence.entries.absent(start, stop)
+        report.absent_entries, report.purged_entries = absences.missing, absences.purged
     if as_json:
         value = {**report.record(), "from": start, "to": stop - 1, "sample": size, "seed": seed}
         typer.echo(json.dumps(value))
@@ -150,6 +151,8 @@ def _show(report: ReplayReport, headline: str) -> None:
     console.print(table)
     for engines, count in sorted(report.other_engines.items()):
         console.print(Text(f"note: {count:,} verdicts given by {printable(engines)}", "yellow"))
+    if report.purged_entries:
+        console.print(f"note: {report.purged_entries:,} entries of the range were purged")
     if report.absent_entries:
         console.print(f"note: {report.absent_entries:,} entries of the range are not there; verify")
     for difference in report.differences:

@@ -18,6 +18,8 @@ MAX_WAITING_ENTRIES = 16_384
 MAX_TRANSACTION_ENTRIES = 4_096
 _NANOSECONDS = 1_000_000_000
 _SHORTEST_WAIT_SECONDS = 0.005
+_FIRST_SCRUB_PAUSE_SECONDS = 1.0
+_LONGEST_SCRUB_PAUSE_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,7 +30,9 @@ class _Waiting:
 
 
 class Appender:
-    """Runs a started sequencer on its own thread, and seals at most every `interval_seconds`."""
+    """Runs a started sequencer on its own thread, and seals at most every `interval_seconds`. What
+    was removed is scrubbed at once; where a reader is in the way, again after a pause that doubles
+    up to a minute."""
 
     def __init__(
         self,
@@ -46,6 +50,8 @@ class Appender:
         self._closing = False
         self._wake = threading.Condition()
         self._sealed_at_ns = clock.boottime_ns()
+        self._scrub_at_ns = self._sealed_at_ns
+        self._scrub_pause_seconds = _FIRST_SCRUB_PAUSE_SECONDS
         self._thread = threading.Thread(target=self._run, name="log-appender", daemon=True)
 
     def start(self) -> None:
@@ -83,7 +89,9 @@ class Appender:
             elif self._closing:
                 break
             self._seal_if_due()
+            self._scrub_if_due()
         self._sequencer.seal()
+        self._sequencer.scrub()
 
     def _take(self) -> list[_Waiting]:
         """Everything that waits, up to one transaction's worth; empty when it is time to seal or
@@ -101,9 +109,12 @@ class Appender:
             return batch
 
     def _idle_seconds(self) -> float | None:
-        if not self._has_sealing_to_do():
-            return None
-        return min(max(self._due_seconds(), _SHORTEST_WAIT_SECONDS), self._interval_seconds)
+        waits: list[float] = []
+        if self._has_sealing_to_do():
+            waits.append(min(self._due_seconds(), self._interval_seconds))
+        if self._sequencer.must_scrub:
+            waits.append((self._scrub_at_ns - self._clock.boottime_ns()) / _NANOSECONDS)
+        return max(min(waits), _SHORTEST_WAIT_SECONDS) if waits else None
 
     def _due_seconds(self) -> float:
         elapsed = (self._clock.boottime_ns() - self._sealed_at_ns) / _NANOSECONDS
@@ -118,6 +129,18 @@ class Appender:
         if self._has_sealing_to_do() and self._due_seconds() <= 0:
             self._sealed_at_ns = self._clock.boottime_ns()
             self._sequencer.seal()
+
+    def _scrub_if_due(self) -> None:
+        if not self._sequencer.must_scrub:
+            self._scrub_pause_seconds = _FIRST_SCRUB_PAUSE_SECONDS
+            return
+        now_ns = self._clock.boottime_ns()
+        if now_ns >= self._scrub_at_ns:
+            self._sequencer.scrub()
+            self._scrub_at_ns = now_ns + int(self._scrub_pause_seconds * _NANOSECONDS)
+            self._scrub_pause_seconds = min(
+                2 * self._scrub_pause_seconds, _LONGEST_SCRUB_PAUSE_SECONDS
+            )
 
 
 def _resolve(batch: Sequence[_Waiting], outcomes: Sequence[Outcome]) -> None:

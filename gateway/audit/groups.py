@@ -9,6 +9,7 @@ from gateway.audit.counts import COUNTED_TYPE
 from gateway.audit.errors import EntryRefusedError, MovedError
 from gateway.audit.journal import JOURNAL_TYPES, Journal, JournalHeads, JournalLinkError
 from gateway.audit.port import Appended, Draft, Payload, Removal
+from gateway.audit.removals import is_named, removal_named_by
 from gateway.errors import CanonicalError, LogUnavailableError
 from gateway.storage.journal_store import MarkedRow
 from gateway.storage.log_store import EntryRow
@@ -55,6 +56,7 @@ class EntryBatch:
         self.rows: list[EntryRow] = []
         self.journal_rows: list[MarkedRow] = []
         self.decisions: list[tuple[int, bytes]] = []
+        self.removals: list[Removal] = []
         self.outcomes: list[Outcome] = []
 
     @property
@@ -76,6 +78,8 @@ class EntryBatch:
         own = made[: len(group.drafts)]
         self.outcomes.append([Appended(row.seq, row.leaf_hash) for row in own])
         self.rows.extend(made)
+        if group.removal is not None:
+            self.removals.append(group.removal)
         for draft, row in zip(group.drafts, own, strict=True):
             if draft.type == COUNTED_TYPE:
                 self.decisions.append((row.seq, row.data))
@@ -90,13 +94,14 @@ class EntryBatch:
         self, group: Group, commitments: Sequence[Draft]
     ) -> list[EntryRow] | EntryRefusedError:
         rows: list[EntryRow] = []
+        named: list[Removal] = []
         first, prev = self._seq, self._prev
         for seq, draft in enumerate((*group.drafts, *commitments), start=first):
             kind = draft.type
             try:
                 body = draft.body(first) if callable(draft.body) else draft.body
                 if kind in JOURNAL_TYPES:
-                    self._follow(group, seq, kind, body)
+                    named.append(self._follow(group, seq, kind, body))
                 data = encode_entry(self._log, seq, prev, self._time_us, kind, draft.actor, body)
             except (EntryError, CanonicalError, JournalLinkError) as error:
                 return EntryRefusedError(f"a {kind} entry cannot be written: {error}")
@@ -106,15 +111,19 @@ class EntryBatch:
                 )
             prev = leaf_hash(data)
             rows.append(EntryRow(seq, data, prev))
+        if group.removal is not None and not is_named(group.removal, named):
+            return EntryRefusedError("its entries do not name all that it removes")
         return rows
 
-    def _follow(self, group: Group, seq: int, type: str, body: bytes) -> None:
+    def _follow(self, group: Group, seq: int, type: str, body: bytes) -> Removal:
+        """Take a journal entry, and say what it names as removed."""
         if group.after is None:
             raise JournalLinkError("the group does not say which journal entry it comes after")
         value = canonical.decode(body)
         if not isinstance(value, dict):
             raise JournalLinkError("its body is no object")
         self._journal.follow(seq, type, value, must_link=True)
+        return removal_named_by(type, value)
 
 
 def _find_move(group: Group, heads: JournalHeads) -> MovedError | None:

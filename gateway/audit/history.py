@@ -6,6 +6,8 @@ from gateway.audit.counts import COUNTED_TYPE
 from gateway.audit.errors import LogBrokenError
 from gateway.audit.journal import JOURNAL_TYPES, Journal, JournalHeads, JournalLinkError
 from gateway.audit.marks import is_marked
+from gateway.audit.port import Removal
+from gateway.audit.removals import REMOVING_TYPES, LawfulLosses, removal_named_by
 from gateway.audit.signed import SignedLeaves
 from gateway.audit.tree import TILE_WIDTH, LogTree, TreeError
 from gateway.errors import ConfigError
@@ -26,6 +28,11 @@ class History:
     def __init__(self, origin: str, verifier: Verifier) -> None:
         self._origin = origin
         self._verifier = verifier
+
+    @property
+    def origin(self) -> str:
+        """The log's name."""
+        return self._origin
 
     def restore(self, connection: Connection) -> tuple[LogTree, str | None]:
         """The tree at the last checkpoint and that checkpoint's note; an empty tree and None
@@ -59,7 +66,7 @@ class History:
         for row in journal_store.read_journal(connection, self._origin, start):
             entry = self._open_journal_row(row)
             if signed is None:
-                signed = self._signed_leaves(connection)
+                signed = self.signed_leaves(connection)
             self._verify_ours(signed, row)
             self._follow(journal, entry)
             yield entry
@@ -70,9 +77,11 @@ class History:
         tree: LogTree,
         journal: Journal,
         on_decisions: Callable[[int, bytes], None],
+        on_removal: Callable[[Removal], None] = lambda removal: None,
     ) -> None:
         """Take the entries past the tree into it, from their bytes, the journal entries among them
-        into the journal, and show the decisions (seq, bytes). On an error all hold the entries
+        into the journal, and show the decisions (seq, bytes) and what was removed. Of entries that
+        were purged meanwhile the signed leaf hashes are taken. On an error all hold the entries
         before the bad one."""
         head = log_store.read_head(connection, self._origin)
         size = 0 if head is None else head[0] + 1
@@ -88,9 +97,13 @@ class History:
                 raise self._broken(head[0], "it is not the one that was written")
             return
         for row in log_store.read_entries(connection, self._origin, tree.size):
+            if row.seq > tree.size:
+                self._pass_purged(connection, tree, row.seq)
             leaf, fields = self._check(row, tree.size, tree.head)
             if fields["type"] in JOURNAL_TYPES:
                 self._follow_foreign(connection, journal, fields, leaf)
+                if fields["type"] in REMOVING_TYPES:
+                    on_removal(removal_named_by(fields["type"], fields["body"]))
             tree.append(leaf)
             if fields["type"] == COUNTED_TYPE:
                 on_decisions(row.seq, row.data)
@@ -161,7 +174,22 @@ class History:
                 return
             yield row
 
-    def _signed_leaves(self, connection: Connection) -> SignedLeaves:
+    def _pass_purged(self, connection: Connection, tree: LogTree, stop: int) -> None:
+        """Take the leaf hashes up to `stop` of entries whose rows left lawfully since."""
+        losses = LawfulLosses()
+        for entry in self.read_journal(connection):
+            losses.add(removal_named_by(entry.type, entry.body))
+        signed = self.signed_leaves(connection)
+        while tree.size < stop:
+            if not losses.is_purged(tree.size) or tree.size >= signed.size:
+                raise self._broken(tree.size, "it is missing")
+            try:
+                tree.append(signed.leaf(tree.size))
+            except (TreeError, TypeError) as error:
+                raise self._broken(tree.size, f"it was purged, and its tile: {error}") from None
+
+    def signed_leaves(self, connection: Connection) -> SignedLeaves:
+        """The leaf hashes below the newest checkpoint, out of tiles that lead to its root."""
         row = log_store.read_last_checkpoint(connection, self._origin)
         if row is not None:
             self._open(row)

@@ -9,11 +9,12 @@ from hashlib import sha256
 from gateway import canonical
 from gateway.audit.errors import EntryRefusedError, PayloadErasedError, PayloadMissingError
 from gateway.audit.lost import Lost
-from gateway.audit.port import Draft, Payload
+from gateway.audit.port import Draft, Payload, Removal
+from gateway.audit.removing import find_month_keys_of, read_losses
 from gateway.sealed.envelope import EnvelopeError, seal, unseal
 from gateway.sealed.port import DATA_KEY_BYTES, KeyService
 from gateway.storage import payload_store
-from gateway.storage.engine import Connection, Engine, read_transaction, write_transaction
+from gateway.storage.engine import Connection, Engine, read_transaction
 from gateway.storage.payload_store import FoundPayload, MonthKeyRow, PayloadRow
 
 _PAYLOAD = b"compliance-gateway/payload/v1\n"
@@ -61,7 +62,9 @@ class PayloadVault:
         if not batch.keys:
             return
         new = {row.id for row in batch.new_keys}
-        if payload_store.find_month_keys(connection, batch.keys) != batch.keys.keys() - new:
+        is_purged = new and new & read_losses(connection, self._log).month_keys
+        standing = payload_store.find_month_keys(connection, batch.keys)
+        if is_purged or standing != batch.keys.keys() - new:
             for key_id in batch.keys:
                 self._cached.pop(key_id, None)
             raise MonthKeysMovedError
@@ -71,46 +74,55 @@ class PayloadVault:
         """The batch is durable: its month keys may be used again."""
         self._cached.update(batch.keys)
 
+    def forget(self, removal: Removal) -> None:
+        """Keys that were removed, by whichever process, are not in memory any longer."""
+        for key_id in removal.month_keys:
+            self._cached.pop(key_id, None)
+
     def describe_new_keys(self, batch: SealedBatch, actor: str) -> list[Draft]:
         """One `key.created` entry for each new month key."""
         return [self._describe(row, batch.keys[row.id], actor) for row in batch.new_keys]
 
-    def open_payload(self, class_id: str) -> bytes:
-        """The plaintext, for replay; raises PayloadMissingError, PayloadErasedError (the payload's
-        or the month's key is gone), KeyServiceError (also: it was tampered with), StorageError."""
-        with read_transaction(self._engine) as connection:
-            row = payload_store.read_payload(connection, self._log, class_id)
-        if row is None:
+    def open_payload(self, class_id: str, seq: int = -1) -> bytes:
+        """The plaintext of one class, as `open_many`; without the seq a month that was purged
+        cannot be told from a loss. Raises PayloadMissingError, PayloadErasedError (the log says that
+        payload or month were removed), KeyServiceError (also: it was tampered with), StorageError."""
+        found = self.open_many({class_id: seq})[class_id]
+        if isinstance(found, bytes):
+            return found
+        if found is Lost.DAMAGED:
+            raise EnvelopeError(f"the payload of class {class_id} does not open under its own key")
+        if found is Lost.MISSING:
             raise PayloadMissingError(f"the log has no payload for class {class_id[:48]}")
-        if row.month_key is None or row.wrapped is None or row.month_wrapped is None:
-            raise PayloadErasedError(f"the payload of class {class_id} was erased or has expired")
-        # Not from the cache: a month that expired meanwhile must not open any more.
-        month_key = self._service.unwrap(row.month_wrapped, self._month_context(row.month_key))
-        context = _payload_key_context(class_id, row.month_key)
-        key = unseal(month_key, row.wrapped, context)
-        return unseal(key, row.sealed, _PAYLOAD + class_id.encode())
+        raise PayloadErasedError(f"the payload of class {class_id} was {found}")
 
-    def open_many(self, classes: Mapping[str, str]) -> dict[str, bytes | Lost]:
-        """As `open_payload` for many class ids at once, each with the month (`YYYY-MM`) of its
-        entry; what cannot be opened says why. Each month's key is unwrapped once. Raises
-        KeyServiceError when a month's key cannot be unwrapped, and StorageError."""
+    def open_many(self, classes: Mapping[str, int]) -> dict[str, bytes | Lost]:
+        """The plaintext of many class ids, each with the seq of the `evaluations` entry that names
+        it; what cannot be opened says why, and what the log says was removed is not opened even if
+        a copy of it is there. Each month's key is unwrapped once. Raises KeyServiceError when a
+        month's key cannot be unwrapped, and StorageError."""
         with read_transaction(self._engine) as connection:
             rows = list(payload_store.read_payloads(connection, self._log, list(classes)))
-            months = payload_store.find_months(connection, self._log)
+            losses = read_losses(connection, self._log)
+            absent = {
+                class_id: classes[class_id]
+                for class_id in classes.keys() - {row.class_id for row in rows}
+            }
+            places = find_month_keys_of(connection, self._log, absent)
         opened: dict[str, bytes | Lost] = {
-            class_id: Lost.MISSING if month in months else Lost.PURGED
-            for class_id, month in classes.items()
+            class_id: losses.find(class_id, places.get(class_id)) or Lost.MISSING
+            for class_id in absent
         }
+        # Not from the cache: a month that expired meanwhile must not open any more.
         keys: dict[str, bytes] = {}
         for row in rows:
-            opened[row.class_id] = self._open_found(row, keys)
-        return opened
+            lost = losses.find(row.class_id, row.month_key)
+            opened[row.class_id] = lost or self._open_found(row, keys)
+        return {class_id: opened[class_id] for class_id in classes}
 
     def _open_found(self, row: FoundPayload, keys: dict[str, bytes]) -> bytes | Lost:
-        if row.month_wrapped is None:
-            return Lost.PURGED
-        if row.wrapped is None:
-            return Lost.ERASED
+        if row.month_wrapped is None or row.wrapped is None:
+            return Lost.MISSING
         month_key = keys.get(row.month_key)
         if month_key is None:
             month_key = self._service.unwrap(row.month_wrapped, self._month_context(row.month_key))
@@ -120,12 +132,6 @@ class PayloadVault:
             return unseal(key, row.sealed, _PAYLOAD + row.class_id.encode())
         except EnvelopeError:
             return Lost.DAMAGED
-
-    def erase(self, class_id: str) -> bool:
-        """Delete the payload's only key; whether there was one. The caller appends the entry that
-        says so first (P5, P6). Raises StorageError."""
-        with write_transaction(self._engine) as connection:
-            return payload_store.delete_payload_key(connection, self._log, class_id)
 
     def _seal_one(self, batch: SealedBatch, payload: Payload) -> PayloadRow:
         if not _is_plain(payload.class_id):
@@ -151,6 +157,9 @@ class PayloadVault:
         if key is None:
             with read_transaction(self._engine) as connection:
                 wrapped = payload_store.read_month_key(connection, key_id)
+                if wrapped is None and key_id in read_losses(connection, self._log).month_keys:
+                    # The clock went back: what was purged must not come to life again.
+                    raise EntryRefusedError(f"month key {key_id} was purged, its month is over")
             context = self._month_context(key_id)
             if wrapped is not None:
                 key = self._service.unwrap(wrapped, context)

@@ -18,8 +18,8 @@ from gateway.errors import KeyServiceError, LogUnavailableError
 from gateway.storage import payload_store
 from gateway.storage.engine import Connection
 from gateway.storage.payload_store import PayloadRow
+from gateway.storage.removal_store import SEALED_TYPE
 
-SEALED_TYPE = "payloads.sealed"
 MAX_COMMITTED = 400  # of 120 bytes each: an entry has at most 65,535
 
 # Canonical as it is, since the vault lets no class id through that JSON would escape; and fast.

@@ -5,7 +5,7 @@ database: the head is read inside the write transaction, and what others appende
 taken into the tree before anything is built on it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from gateway import canonical
@@ -16,13 +16,21 @@ from gateway.audit.history import History
 from gateway.audit.journal import Journal, JournalHeads
 from gateway.audit.marks import make_mark
 from gateway.audit.payloads import MonthKeysMovedError, PayloadVault, SealedBatch
-from gateway.audit.port import Draft
+from gateway.audit.port import Draft, Removal
+from gateway.audit.removals import REMOVING_TYPES
+from gateway.audit.removing import carry_out, find_refusal
 from gateway.audit.sealing import Sealed, SealedGroup, find_refusals, seal_group
 from gateway.audit.tree import LogTree
 from gateway.clock import Clock, format_time
 from gateway.errors import ConfigError, LogUnavailableError
 from gateway.storage import journal_store, log_store, payload_store
-from gateway.storage.engine import Connection, Engine, StorageError, write_transaction
+from gateway.storage.engine import (
+    Connection,
+    Engine,
+    StorageError,
+    scrub,
+    write_transaction,
+)
 from gateway.storage.log_store import CheckpointRow
 from gateway.storage.payload_store import PayloadRow
 from gateway.transparency.checkpoint import sign_checkpoint
@@ -33,7 +41,8 @@ _MONTH_TEXT = len("2026-01")
 
 
 class Sequencer:
-    """The writing end of one log. `note` is the newest durable checkpoint."""
+    """The writing end of one log. `note` is the newest durable checkpoint; `unscrubbed` says why
+    what was removed is still in the database's files, None where it is not."""
 
     def __init__(
         self, engine: Engine, signer: Signer, vault: PayloadVault, clock: Clock, actor: str
@@ -52,6 +61,9 @@ class Sequencer:
         self._broken: str | None = None
         self._write_failure: str | None = None
         self._seal_failure: str | None = None
+        self._removal_listeners: list[Callable[[Removal], None]] = [vault.forget]
+        self._to_scrub = False
+        self.unscrubbed: str | None = None
         self.note: str | None = None
 
     @property
@@ -69,17 +81,29 @@ class Sequencer:
         """The journal's heads as far as this process knows, all durable."""
         return self._journal.heads
 
+    @property
+    def must_scrub(self) -> bool:
+        """Whether something was removed that `scrub` has not driven out of the files yet."""
+        return self._to_scrub
+
+    def on_removal(self, listener: Callable[[Removal], None]) -> None:
+        """Have `listener` told of each removal, by whichever process, on the writing thread."""
+        self._removal_listeners.append(listener)
+
     def start(self) -> None:
         """Check what is stored and open a new log with its first entry; raises LogBrokenError
         naming the entry, ConfigError for another key, LogUnavailableError."""
         try:
-            with write_transaction(self._engine) as connection:
+            with write_transaction(self._engine, self._log) as connection:
                 self._tree, self.note = self._history.restore(connection)
                 self._sealed_size = self._tree.size
                 self._journal = self._history.restore_journal(connection, self._tree.size)
                 self._history.catch_up(connection, self._tree, self._journal, _ignore)
+                rows = journal_store.read_rows(connection, self._log, self._tree.size)
         except StorageError as error:
             raise LogUnavailableError(f"log {self._log} cannot be opened: {error}") from None
+        # Whoever removed something may have been killed before it had left the files.
+        self._to_scrub = any(row.type in REMOVING_TYPES for row in rows)
         self._counts = CountBook(self._tree.size)
         if self._tree.size == 0:
             self._open_log()
@@ -110,7 +134,7 @@ class Sequencer:
         if self._broken is not None:
             return
         try:
-            with write_transaction(self._engine) as connection:
+            with write_transaction(self._engine, self._log) as connection:
                 note = self._seal(connection)
         except LogBrokenError as error:
             self._broken = str(error)
@@ -124,11 +148,23 @@ class Sequencer:
         self.note = note
         self._seal_failure = self._write_failure = None
 
+    def scrub(self) -> None:
+        """Drive what was removed out of the database's files, where anything was. An error stands
+        in `unscrubbed`, and the next call tries again."""
+        if not self._to_scrub:
+            return
+        try:
+            scrub(self._engine)
+        except StorageError as error:
+            self.unscrubbed = str(error)
+            return
+        self._to_scrub, self.unscrubbed = False, None
+
     def _open_log(self) -> None:
         body = canonical.encode({"checkpoint_key": self._signer.vkey})
         first = Draft("log.opened", self._actor, body)
         try:
-            with write_transaction(self._engine) as connection:
+            with write_transaction(self._engine, self._log) as connection:
                 self._catch_up(connection)
                 if self._tree.size:
                     return  # another process opened it
@@ -148,7 +184,7 @@ class Sequencer:
             batch = SealedBatch(month)
             sealed = [seal_group(self._vault, batch, group, self._actor) for group in groups]
             try:
-                with write_transaction(self._engine) as connection:
+                with write_transaction(self._engine, self._log) as connection:
                     built = self._write(connection, groups, batch, sealed, time_us)
             except MonthKeysMovedError:
                 continue
@@ -167,7 +203,7 @@ class Sequencer:
     ) -> EntryBatch:
         self._catch_up(connection)
         self._vault.store(connection, batch)
-        refused = find_refusals(connection, sealed)
+        refused = self._find_refusals(connection, groups, sealed, batch.month)
         built = self._begin(time_us)
         built.add(Group(self._vault.describe_new_keys(batch, self._actor)))
         keys = built.outcomes.pop()
@@ -182,7 +218,21 @@ class Sequencer:
             if isinstance(one, SealedGroup) and isinstance(outcome, list):
                 rows.extend(one.rows)
         payload_store.insert_payloads(connection, self._log, rows)
+        carry_out(connection, self._log, built.removals)
         return built
+
+    def _find_refusals(
+        self,
+        connection: Connection,
+        groups: Sequence[Group],
+        sealed: Sequence[Sealed],
+        month: str,
+    ) -> list[LogUnavailableError | None]:
+        refused = find_refusals(connection, sealed)
+        for at, group in enumerate(groups):
+            if group.removal is not None and refused[at] is None:
+                refused[at] = find_refusal(connection, self._history, group.removal, month)
+        return refused
 
     def _begin(self, time_us: int) -> EntryBatch:
         tree = self._tree
@@ -190,12 +240,20 @@ class Sequencer:
         return EntryBatch(self._log, time_us, tree.size, tree.head, heads, mark)
 
     def _catch_up(self, connection: Connection) -> None:
-        self._history.catch_up(connection, self._tree, self._journal, self._counts.note)
+        tree, journal = self._tree, self._journal
+        self._history.catch_up(connection, tree, journal, self._counts.note, self._removed)
+
+    def _removed(self, removal: Removal) -> None:
+        self._to_scrub = True
+        for listener in self._removal_listeners:
+            listener(removal)
 
     def _advance(self, built: EntryBatch) -> None:
         for row in built.rows:
             self._tree.append(row.leaf_hash)
         self._journal.heads = built.heads
+        for removal in built.removals:
+            self._removed(removal)
         for seq, data in built.decisions:
             self._counts.note(seq, data)
 

@@ -100,6 +100,16 @@ class SqlLog:
             return broken
         return self._sequencer.failure
 
+    def unscrubbed(self) -> str | None:
+        """Why what was removed is still in the database's files, None where it is not. The log can
+        be written meanwhile; it is tried again by itself."""
+        return self._sequencer.unscrubbed
+
+    def on_removal(self, listener: Callable[[Removal], None]) -> None:
+        """Have `listener` told of each removal that this process comes to know of, its own and
+        others', on the writing thread; it may not raise."""
+        self._sequencer.on_removal(listener)
+
     async def journal(self, start: int = 0) -> list[Entry]:
         """As Log: read through the journal's rows, so its cost is the journal's, not the log's."""
         self._refuse_broken()

@@ -1,6 +1,6 @@
 """The ports through which recorded verdicts are read: entries with weights, and class payloads."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -18,6 +18,15 @@ class Weight:
     times: int
 
 
+@dataclass(frozen=True, slots=True)
+class Absences:
+    """Entries that are not there: `purged` by what the log's own entries say, `missing` for no
+    reason that it knows."""
+
+    purged: int
+    missing: int
+
+
 class RecordedEntries(Protocol):
     """The `evaluations` entries of one log, and how often their verdicts were given."""
 
@@ -30,8 +39,11 @@ class RecordedEntries(Protocol):
     def at(self, seqs: Sequence[int]) -> Iterator[StoredEntry]:
         """The evaluations entries of these numbers, in order; raises StorageError."""
 
-    def absent(self, first: int, stop: int) -> int:
+    def absent(self, first: int, stop: int) -> Absences:
         """How many entries among first..stop-1 are not in the database; raises StorageError."""
+
+    def purged(self, seqs: Sequence[int]) -> Collection[int]:
+        """Those of the numbers whose entries, as the log says, were purged; raises StorageError."""
 
     def weights(self, first_day: str, last_day: str) -> Sequence[Weight]:
         """What was given from day to day (inclusive, `YYYY-MM-DD`); raises StorageError."""
@@ -40,7 +52,7 @@ class RecordedEntries(Protocol):
 class ClassVault(Protocol):
     """The sealed class payloads."""
 
-    def open_many(self, classes: Mapping[str, str]) -> Mapping[str, bytes | Lost]:
-        """The plaintext of each class id, or why there is none. `classes` maps an id to the month
-        (`YYYY-MM`) of its entry. Raises KeyServiceError when no key can be unwrapped at all, and
-        StorageError."""
+    def open_many(self, classes: Mapping[str, int]) -> Mapping[str, bytes | Lost]:
+        """The plaintext of each class id, or why there is none. `classes` maps an id to the seq of
+        the evaluations entry that names it. Raises KeyServiceError when no key can be unwrapped at
+        all, and StorageError."""

@@ -131,9 +131,7 @@ def read_recorded(
     merger = _Merger(schedule_of, first_us, last_us)
     done = 0
     for chunk in _chunks(entries, weights, merger.unreadable):
-        payloads = vault.open_many(
-            {item.class_id: format_time(entry.time_us)[:7] for entry, item, _ in chunk}
-        )
+        payloads = vault.open_many({item.class_id: entry.seq for entry, item, _ in chunk})
         for entry, item, weight in chunk:
             merger.add(entry, item, payloads[item.class_id], weight)
         done += len(chunk)
@@ -168,7 +166,10 @@ def _chunks(
         if len(chunk) >= _CHUNK_ITEMS:
             yield chunk
             chunk = []
-    for seq in positions.keys() - found:
-        unreadable[Lost.PURGED] += sum(weights[seq, at] for at in positions[seq])
+    absent = positions.keys() - found
+    purged = entries.purged(sorted(absent))
+    for seq in absent:
+        why = Lost.PURGED if seq in purged else Lost.MISSING
+        unreadable[why] += sum(weights[seq, at] for at in positions[seq])
     if chunk:
         yield chunk

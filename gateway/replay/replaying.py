@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 from gateway import canonical
 from gateway.audit.lost import Lost
-from gateway.clock import format_time
 from gateway.decisions.combination import combine
 from gateway.decisions.evaluation import settle_class
 from gateway.decisions.verdict import Settled
@@ -33,8 +32,8 @@ CHUNK_VERDICTS = 4_000
 BATCH_CLASSES = 250
 _TRANSIENT = ("timeout", "unreachable", "wrong_revision")
 _LOST = {
-    Lost.MISSING: "the class's payload is gone while keys of its month stand: neither an erasure "
-    "nor a purge explains that",
+    Lost.MISSING: "the class's payload or its key is gone, and no erasure or purge in the log "
+    "explains that",
     Lost.DAMAGED: "the class's payload does not open under its own key",
 }
 
@@ -112,10 +111,7 @@ def _opened(
         for position in one.positions
     ]
     payloads = vault.open_many(
-        {
-            entry.items[position].class_id: format_time(entry.time_us)[:7]
-            for entry, position in wanted
-        }
+        {entry.items[position].class_id: entry.seq for entry, position in wanted}
     )
     groups: defaultdict[Hashable, list[_Item]] = defaultdict(list)
     for entry, position in wanted:

@@ -50,13 +50,15 @@ class Difference:
 class ReplayReport:
     """Counts by outcome, the reasons for all but SAME, and the first differences in full.
     `other_engines` counts verdicts that another version of the engine gave and this one repeated;
-    `absent_entries` are places of the range without an entry: `audit verify` judges those."""
+    `absent_entries` are places of the range without an entry that nothing explains: `audit verify`
+    judges those; `purged_entries` are those that the log says were purged."""
 
     counts: Counter[Outcome] = field(default_factory=Counter)
     reasons: Counter[tuple[Outcome, str]] = field(default_factory=Counter)
     differences: list[Difference] = field(default_factory=list)
     other_engines: Counter[str] = field(default_factory=Counter)
     absent_entries: int = 0
+    purged_entries: int = 0
 
     def add(self, outcome: Outcome, reason: str = "", count: int = 1) -> None:
         """Count verdicts with this outcome."""
@@ -94,4 +96,5 @@ class ReplayReport:
             "different": [difference.record() for difference in self.differences],
             "other_engines": dict(sorted(self.other_engines.items())),
             "absent_entries": self.absent_entries,
+            "purged_entries": self.purged_entries,
         }

@@ -1,12 +1,13 @@
 """Recorded verdicts in the database: evaluations entries, and weights."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from sqlalchemy import func, literal, select
 
+from gateway.audit.removing import read_losses
 from gateway.recorded.entries import EVALUATIONS, StoredEntry, is_evaluations
-from gateway.recorded.port import Weight
-from gateway.storage.engine import Engine, read_transaction
+from gateway.recorded.port import Absences, Weight
+from gateway.storage.engine import Connection, Engine, read_transaction
 from gateway.storage.log_store import count_entries, read_counts
 from gateway.storage.tables import entries
 
@@ -60,14 +61,29 @@ class SqlRecordedEntries:
                 rows = connection.execute(query).all()
             yield from _evaluations((row.seq, row.bytes) for row in rows)
 
-    def absent(self, first: int, stop: int) -> int:
+    def absent(self, first: int, stop: int) -> Absences:
+        with read_transaction(self._engine) as connection:
+            all_absent = self._count_absent(connection, first, stop)
+            purged = sum(
+                self._count_absent(connection, start, end)
+                for start, end in read_losses(connection, self._log).ranges_in(first, stop)
+            )
+        return Absences(purged, all_absent - purged)
+
+    def purged(self, seqs: Sequence[int]) -> Collection[int]:
+        if not seqs:
+            return frozenset()
+        with read_transaction(self._engine) as connection:
+            losses = read_losses(connection, self._log)
+        return frozenset(seq for seq in seqs if losses.is_purged(seq))
+
+    def _count_absent(self, connection: Connection, first: int, stop: int) -> int:
         query = (
             select(func.count())
             .select_from(entries)
             .where(entries.c.log == self._log, entries.c.seq >= first, entries.c.seq < stop)
         )
-        with read_transaction(self._engine) as connection:
-            return max(0, stop - first - int(connection.execute(query).scalar() or 0))
+        return max(0, stop - first - int(connection.execute(query).scalar() or 0))
 
     def weights(self, first_day: str, last_day: str) -> Sequence[Weight]:
         with read_transaction(self._engine) as connection:

@@ -12,6 +12,7 @@ from gateway.storage.errors import StorageError, describe_address
 
 BEGIN_WRITING = "BEGIN IMMEDIATE"
 BEGIN_READING = "BEGIN"
+_SCRUB_PATIENCE_MS = 250
 
 
 def open_sqlite(url: URL, busy_timeout_seconds: float) -> Engine:
@@ -40,7 +41,14 @@ def scrub_sqlite(engine: Engine) -> None:
     raises StorageError while a reader holds an older state."""
     connection = engine.raw_connection()
     try:
-        row = connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        cursor = connection.cursor()
+        patience_ms = cursor.execute("PRAGMA busy_timeout").fetchone()[0]
+        # While it waits for readers nobody can write.
+        cursor.execute(f"PRAGMA busy_timeout={min(patience_ms, _SCRUB_PATIENCE_MS)}")
+        try:
+            row = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        finally:
+            cursor.execute(f"PRAGMA busy_timeout={patience_ms}")
     except sqlite3.Error as error:
         raise StorageError(f"{error} ({describe_address(engine.url)})") from None
     finally:

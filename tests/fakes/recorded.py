@@ -3,7 +3,7 @@ a past that is what a test says."""
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,7 +23,7 @@ from gateway.decisions.proposals import ProposalReader
 from gateway.engine.port import Engine
 from gateway.recorded.bundles import StoredBundle, accepted_bundle
 from gateway.recorded.entries import StoredEntry, is_evaluations
-from gateway.recorded.port import Weight
+from gateway.recorded.port import Absences, Weight
 from gateway.recorded.serving import ServingRecord
 from gateway.wire.classes import ProcessClass, Sender, project
 from gateway.wire.verdicts import Action, PolicyRef
@@ -269,8 +269,11 @@ class MemoryRecorded:
         wanted = set(seqs)
         return (entry for entry in self.scan(0, self.size()) if entry.seq in wanted)
 
-    def absent(self, first: int, stop: int) -> int:
-        return max(0, stop - max(first, self.size()))
+    def absent(self, first: int, stop: int) -> Absences:
+        return Absences(purged=0, missing=max(0, stop - max(first, self.size())))
+
+    def purged(self, seqs: Sequence[int]) -> Collection[int]:
+        return ()
 
     def weights(self, first_day: str, last_day: str) -> Sequence[Weight]:
         counts: Counter[tuple[str, int, int]] = Counter()
@@ -282,7 +285,7 @@ class MemoryRecorded:
                     counts[day, seq, position] += times
         return [Weight(*key, times) for key, times in sorted(counts.items())]
 
-    def open_many(self, classes: Mapping[str, str]) -> Mapping[str, bytes | Lost]:
+    def open_many(self, classes: Mapping[str, int]) -> Mapping[str, bytes | Lost]:
         opened: dict[str, bytes | Lost] = {}
         for class_id in classes:
             payload = self.log.payloads.get(class_id)

@@ -7,16 +7,19 @@ from pathlib import Path
 import pytest
 
 from gateway.audit.errors import EntryRefusedError, PayloadErasedError, PayloadMissingError
-from gateway.audit.port import Payload
+from gateway.audit.lost import Lost
+from gateway.audit.port import Payload, Removal
 from gateway.clock import ManualClock
 from gateway.errors import KeyServiceError, LogUnavailableError
-from gateway.storage.engine import Engine, write_transaction
+from gateway.storage.engine import Engine, read_transaction, write_transaction
 from gateway.transparency.entry import parse_entry
 from gateway.transparency.verdict import Word
 from tests.fakes.keys import MemoryKeyService
+from tests.fakes.log import ORIGIN
+from tests.fakes.removals import remove
 from tests.fakes.sql_logs import note, open_engine, open_log, payload, stored_entries, verify
 
-A, B, C = ("a" * 48, "b" * 48, "c" * 48)
+A, B, C, D = ("a" * 48, "b" * 48, "c" * 48, "d" * 48)
 MONTH_SECONDS = 31 * 86_400.0
 
 
@@ -30,6 +33,15 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
 def execute(engine: Engine, statement: str) -> None:
     with write_transaction(engine) as connection:
         connection.exec_driver_sql(statement)
+
+
+def rows(engine: Engine, query: str) -> list[tuple[object, ...]]:
+    with read_transaction(engine) as connection:
+        return [(*row,) for row in connection.exec_driver_sql(query)]
+
+
+def key_of(region: str) -> str:
+    return f"{ORIGIN}/{region}/standard/2026-01"
 
 
 def key_entries(engine: Engine) -> list[tuple[object, object]]:
@@ -90,29 +102,80 @@ def test_nothing_secret_is_on_disk(engine: Engine, tmp_path: Path) -> None:
     assert not any(key in on_disk for key in keys)
 
 
-def test_erasing_is_final_and_the_log_still_verifies(engine: Engine, tmp_path: Path) -> None:
+def test_erasing_takes_key_and_payload_and_leaves_the_others(engine: Engine) -> None:
     async def main() -> None:
         log = await open_log(engine)
         await log.append([note("a")], [payload(A), payload(B)])
-        assert log.vault.erase(A)
-        assert not log.vault.erase(A)
-        with pytest.raises(PayloadErasedError):
+        place = await remove(log, Removal(class_ids=(A,)))
+        await remove(log, Removal(class_ids=(A,)))  # what is gone already is no error
+        with pytest.raises(PayloadErasedError, match="erased"):
             log.vault.open_payload(A)
-        with pytest.raises(EntryRefusedError):  # the id is not free again
-            await log.append([note("b")], [payload(A)])
         assert log.vault.open_payload(B)
         await log.aclose()
+        left = rows(
+            engine, "SELECT class_id FROM payloads UNION ALL SELECT class_id FROM payload_keys"
+        )
+        assert left == [(B,), (B,)]
+        assert parse_entry(stored_entries(engine)[place.seq]).body["classes"] == [A]
         assert verify(engine).word is Word.UNANCHORED
 
     asyncio.run(main())
 
 
-def test_a_months_key_expires_all_its_payloads_and_is_not_used_again(engine: Engine) -> None:
+def test_what_the_log_says_was_erased_stays_shut_where_a_copy_of_it_came_back(
+    engine: Engine,
+) -> None:
+    async def main() -> None:
+        log = await open_log(engine)
+        await log.append([note("a")], [payload(A)])
+        before = [
+            rows(engine, f"SELECT * FROM {table}")[0] for table in ("payloads", "payload_keys")
+        ]
+        await remove(log, Removal(class_ids=(A,)))
+        with write_transaction(engine) as connection:  # a restored backup does that
+            for table, row in zip(("payloads", "payload_keys"), before, strict=True):
+                marks = ", ".join("?" for _ in row)
+                connection.exec_driver_sql(f"INSERT INTO {table} VALUES ({marks})", tuple(row))
+        assert log.vault.open_many({A: 1}) == {A: Lost.ERASED}
+        await log.aclose()
+
+    asyncio.run(main())
+
+
+def test_a_months_key_takes_all_its_payloads_and_is_never_made_again(engine: Engine) -> None:
+    async def main() -> None:
+        clock = ManualClock()
+        log = await open_log(engine, clock=clock)
+        (place,) = await log.append([note("a")], [payload(A), payload(B, region="us-east-1")])
+        with pytest.raises(EntryRefusedError, match="in use"):
+            await remove(log, Removal(month_keys=(key_of("eu-west-1"),)))
+        clock.advance(MONTH_SECONDS)
+        await remove(log, Removal(month_keys=(key_of("eu-west-1"),)))
+        assert log.vault.open_many({A: place.seq, B: place.seq}) == {
+            A: Lost.PURGED,
+            B: payload(B, region="us-east-1").plaintext,
+        }
+        clock.advance(-MONTH_SECONDS)  # whoever sets the clock back revives nothing
+        with pytest.raises(EntryRefusedError, match="was purged"):
+            await log.append([note("b")], [payload(C)])
+        await log.append([note("c")], [payload(D, region="us-east-1")])
+        await log.aclose()
+        assert rows(engine, "SELECT region FROM month_keys") == [("us-east-1",)]
+        assert sorted(rows(engine, "SELECT class_id FROM payloads")) == [(B,), (D,)]
+        again = await open_log(engine, clock=clock)  # nothing cached
+        with pytest.raises(EntryRefusedError, match="was purged"):
+            await again.append([note("d")], [payload(C)])
+        await again.aclose()
+
+    asyncio.run(main())
+
+
+def test_a_month_key_that_only_vanished_is_missing_and_made_anew(engine: Engine) -> None:
     async def main() -> None:
         log = await open_log(engine)
         await log.append([note("a")], [payload(A)])
         execute(engine, "DELETE FROM month_keys")
-        with pytest.raises(PayloadErasedError):
+        with pytest.raises(PayloadMissingError):
             log.vault.open_payload(A)
         await log.append([note("b")], [payload(B)])  # the cached key is gone from the table
         assert log.vault.open_payload(B)

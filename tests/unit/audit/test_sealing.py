@@ -9,10 +9,11 @@ import pytest
 
 from gateway import canonical
 from gateway.audit.errors import EntryRefusedError
-from gateway.audit.sealing import MAX_COMMITTED, SEALED_TYPE, commitments
+from gateway.audit.sealing import MAX_COMMITTED, commitments
 from gateway.clock import ManualClock
 from gateway.storage.engine import Engine, read_transaction
 from gateway.storage.payload_store import PayloadRow
+from gateway.storage.removal_store import SEALED_TYPE
 from gateway.transparency.entry import Entry, parse_entry
 from tests.fakes.log import ACTOR, ORIGIN
 from tests.fakes.sql_logs import note, open_engine, open_log, payload, stored_entries

@@ -88,7 +88,7 @@ def test_what_cannot_be_read_is_counted_by_why() -> None:
     assert weights(reading) == {"payment-1": 1}
 
 
-def test_citations_of_nothing_are_malformed_or_purged() -> None:
+def test_citations_of_nothing_are_malformed_or_missing() -> None:
     recorded = lived()
     [entry] = list(recorded.scan(0, 2))
 
@@ -102,5 +102,5 @@ def test_citations_of_nothing_are_malformed_or_purged() -> None:
             ]
 
     reading = read(Lying(recorded.log))
-    assert reading.unreadable == {"malformed": 6, "purged": 7}
+    assert reading.unreadable == {"malformed": 6, "missing": 7}
     assert reading.verdicts == 1

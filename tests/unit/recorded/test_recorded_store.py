@@ -7,19 +7,21 @@ from pathlib import Path
 import pytest
 
 from gateway.audit.lost import Lost
-from gateway.audit.port import Draft
+from gateway.audit.port import Draft, Removal
 from gateway.clock import ManualClock, format_time
 from gateway.errors import KeyServiceError
 from gateway.recorded.classes import open_class
 from gateway.recorded.entries import RecordedShapeError, parse_evaluations
+from gateway.recorded.port import Absences
 from gateway.recorded.reading import read_recorded
 from gateway.storage.engine import Engine, write_transaction
 from gateway.storage.recorded_store import SqlRecordedEntries
-from tests.fakes.decisions import NOW_US
+from tests.fakes.decisions import NOW_US, SENDER
 from tests.fakes.engine import FakeEngine
 from tests.fakes.keys import MemoryKeyService
 from tests.fakes.log import ACTOR, ORIGIN
 from tests.fakes.recorded import Traffic, bundle_of, policy_of
+from tests.fakes.removals import remove
 from tests.fakes.sql_logs import open_engine, open_log
 
 TODAY = format_time(NOW_US)[:10]
@@ -40,11 +42,12 @@ class Lived:
         self.entries = SqlRecordedEntries(engine, ORIGIN)
         self.keys = MemoryKeyService()
         asyncio.run(self._live(engine))
-        self.ids = [
-            item.class_id
+        self.seqs = {
+            item.class_id: entry.seq
             for entry in self.entries.scan(0, self.entries.size())
             for item in parse_evaluations(entry).items
-        ]
+        }
+        self.ids = list(self.seqs)
 
     async def _live(self, engine: Engine) -> None:
         clock = ManualClock(wall_us=NOW_US)
@@ -58,7 +61,16 @@ class Lived:
         self.vault = log.vault
 
     def open(self) -> dict[str, bytes | Lost]:
-        return dict(self.vault.open_many(dict.fromkeys(self.ids, MONTH)))
+        return dict(self.vault.open_many(self.seqs))
+
+    def remove(self, engine: Engine, removal: Removal) -> None:
+        async def main() -> None:
+            clock = ManualClock(wall_us=NOW_US + 31 * 86_400_000_000)
+            log = await open_log(engine, self.keys, clock)
+            await remove(log, removal)
+            await log.aclose()
+
+        asyncio.run(main())
 
 
 def sql(engine: Engine, statement: str, *values: str) -> None:
@@ -96,19 +108,26 @@ def test_many_payloads_open_as_each_alone(engine: Engine) -> None:
 def test_why_a_payload_is_lost_is_told_apart(engine: Engine) -> None:
     lived = Lived(engine)
     erased, missing, damaged = lived.ids
-    assert lived.vault.erase(erased)
+    lived.remove(engine, Removal(class_ids=(erased,)))
     sql(engine, "DELETE FROM payload_keys WHERE class_id = ?", missing)
     sql(engine, "DELETE FROM payloads WHERE class_id = ?", missing)
-    other = "UPDATE payloads SET sealed = (SELECT sealed FROM payloads WHERE class_id = ?)"
-    sql(engine, other + " WHERE class_id = ?", erased, damaged)
+    sql(engine, "UPDATE payloads SET sealed = zeroblob(99) WHERE class_id = ?", damaged)
     assert lived.open() == {erased: Lost.ERASED, missing: Lost.MISSING, damaged: Lost.DAMAGED}
 
 
-def test_a_month_without_its_key_is_purged_with_or_without_payloads(engine: Engine) -> None:
+@pytest.mark.parametrize("tables", [("payload_keys",), ("payload_keys", "payloads")])
+def test_what_no_entry_explains_is_missing(engine: Engine, tables: tuple[str, ...]) -> None:
     lived = Lived(engine)
-    sql(engine, "DELETE FROM payload_keys WHERE class_id = ?", lived.ids[0])
-    sql(engine, "DELETE FROM payloads WHERE class_id = ?", lived.ids[0])
+    for table in tables:
+        sql(engine, f"DELETE FROM {table}")
+    assert set(lived.open().values()) == {Lost.MISSING}
+
+
+def test_a_month_is_purged_when_an_entry_says_so(engine: Engine) -> None:
+    lived = Lived(engine)
     sql(engine, "DELETE FROM month_keys")
+    assert set(lived.open().values()) == {Lost.MISSING}
+    lived.remove(engine, Removal(month_keys=(f"{ORIGIN}/{SENDER.region}/decisions/{MONTH}",)))
     assert set(lived.open().values()) == {Lost.PURGED}
 
 
@@ -122,7 +141,7 @@ def test_a_key_service_that_fails_is_no_purge(engine: Engine) -> None:
 def test_absent_entries_are_counted_and_damaged_ones_named(engine: Engine) -> None:
     lived = Lived(engine)
     size = lived.entries.size()
-    assert lived.entries.absent(0, size) == 0
+    assert lived.entries.absent(0, size) == Absences(purged=0, missing=0)
     first = next(lived.entries.scan(0, size)).seq
     sql(
         engine,
@@ -134,6 +153,6 @@ def test_absent_entries_are_counted_and_damaged_ones_named(engine: Engine) -> No
     reading = read_recorded(lived.entries, lived.vault, TODAY, TODAY, lambda _: None)
     assert reading.unreadable == {"malformed": 8}
     sql(engine, "DELETE FROM entries WHERE seq = ?", str(first))
-    assert lived.entries.absent(0, size) == 1
+    assert lived.entries.absent(0, size) == Absences(purged=0, missing=1)
     reading = read_recorded(lived.entries, lived.vault, TODAY, TODAY, lambda _: None)
-    assert reading.unreadable == {"purged": 8}
+    assert reading.unreadable == {"missing": 8}

@@ -1,5 +1,6 @@
 """`gateway audit replay` over a real log, a real OPA and a real age identity."""
 
+import asyncio
 import json
 import sqlite3
 from collections.abc import Iterator
@@ -8,9 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from gateway.audit.port import Removal
 from gateway.audit_replay_cli import replay
+from gateway.clock import ManualClock, SystemClock
 from gateway.errors import ConfigError
+from gateway.sealed.age import AgeKeyService
+from tests.fakes.decisions import DAY_US
 from tests.fakes.recorded_world import RecordedWorld, invoke, make_recorded_world
+from tests.fakes.removals import remove
+from tests.fakes.sql_logs import open_engine, open_log
 
 pytestmark = pytest.mark.opa
 
@@ -37,6 +44,26 @@ def change(world: RecordedWorld, statement: str) -> None:
         connection.commit()
 
 
+def ask(world: RecordedWorld, query: str) -> list[str]:
+    with closing(sqlite3.connect(world.database)) as connection:
+        return [row[0] for row in connection.execute(query)]
+
+
+def lose(world: RecordedWorld, removal: Removal) -> None:
+    """Two months later, so that the months of the traffic are over."""
+
+    async def main() -> None:
+        database = open_engine(world.database)
+        clock = ManualClock(wall_us=SystemClock().now_us() + 62 * DAY_US)
+        keys = AgeKeyService.open(world.folder / "age.txt")
+        log = await open_log(database, keys, clock)
+        await remove(log, removal)
+        await log.aclose()
+        database.dispose()
+
+    asyncio.run(main())
+
+
 def test_a_recorded_log_replays_bit_for_bit(world: RecordedWorld) -> None:
     result = invoke(replay, "--config", str(world.config), "--all", "--json")
     assert result.exit_code == 0, result.output
@@ -55,7 +82,8 @@ def test_a_sample_and_a_range_are_parts_of_it(world: RecordedWorld) -> None:
 
 
 def test_erased_purged_and_exchanged_payloads_are_told_apart(world: RecordedWorld) -> None:
-    change(world, "DELETE FROM payload_keys WHERE rowid = (SELECT min(rowid) FROM payload_keys)")
+    (erased,) = ask(world, "SELECT class_id FROM payloads LIMIT 1")
+    lose(world, Removal(class_ids=(erased,)))
     result = invoke(replay, "--config", str(world.config), "--all", "--json")
     assert result.exit_code == 0
     assert json.loads(result.stdout)["counts"]["ERASED"] == 1
@@ -64,10 +92,20 @@ def test_erased_purged_and_exchanged_payloads_are_told_apart(world: RecordedWorl
     assert result.exit_code == 1
     value = json.loads(result.stdout)
     assert (value["counts"]["DIFFERENT"], value["counts"]["SAME"]) == (6, 1)
-    change(world, "DELETE FROM month_keys")
+    lose(world, Removal(month_keys=tuple(ask(world, "SELECT id FROM month_keys"))))
     result = invoke(replay, "--config", str(world.config), "--all", "--json")
     assert result.exit_code == 2
-    assert json.loads(result.stdout)["counts"]["PURGED"] == 8
+    counts = json.loads(result.stdout)["counts"]
+    assert (counts["ERASED"], counts["PURGED"]) == (1, 7)
+
+
+def test_a_loss_that_no_entry_explains_is_none_of_them(world: RecordedWorld) -> None:
+    change(world, "DELETE FROM payload_keys WHERE rowid = (SELECT min(rowid) FROM payload_keys)")
+    result = invoke(replay, "--config", str(world.config), "--all", "--json")
+    assert result.exit_code == 1
+    value = json.loads(result.stdout)
+    assert (value["counts"]["DIFFERENT"], value["counts"]["SAME"]) == (1, 7)
+    assert "no erasure or purge in the log" in value["different"][0]["reason"]
 
 
 def test_people_read_it_in_eighty_columns(world: RecordedWorld) -> None:
