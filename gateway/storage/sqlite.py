@@ -24,13 +24,17 @@ def open_sqlite(url: URL, busy_timeout_seconds: float) -> Engine:
         connection.isolation_level = None  # the engine's begin event starts transactions
         for pragma in (
             f"busy_timeout={int(busy_timeout_seconds * 1000)}",  # first: WAL itself may wait
-            "journal_mode=WAL",
             "synchronous=FULL",
             "wal_autocheckpoint=8000",  # pages of 4 KiB: at 1,000 its syncs halve the append rate
             "foreign_keys=ON",
             "secure_delete=ON",  # an erased key must not live on in free pages
         ):
             connection.execute(f"PRAGMA {pragma}")
+        # Where it cannot be set, SQLite says so in its answer alone and goes on with a rollback
+        # journal, whose commits a loss of power may undo.
+        (mode,) = connection.execute("PRAGMA journal_mode=WAL").fetchone()
+        if mode != "wal":
+            raise sqlite3.OperationalError(f"it stays in journal mode {mode}, not wal")
 
     event.listen(engine, "connect", on_connect)
     return engine
