@@ -10,13 +10,21 @@ from gateway.audit.errors import EntryRefusedError, MovedError
 from gateway.audit.journal import JOURNAL_TYPES, SERVING_TYPES, JournalHeads
 from gateway.audit.port import Draft, Log
 from gateway.errors import LogUnavailableError
+from gateway.storage.engine import Engine
 from gateway.transparency.entry import parse_entry
 from tests.fakes.log import ACTOR
-from tests.fakes.open_logs import LOGS, OpenLog, ReadAll, log_opener, run
+from tests.fakes.open_logs import (
+    LOGS,
+    STORES,
+    OpenLog,
+    ReadAll,
+    log_opener,
+    new_store,
+    run,
+)
 from tests.fakes.sql_logs import (
     journal_rows,
     note,
-    open_engine,
     open_log,
     payload,
     record,
@@ -177,9 +185,9 @@ def test_of_groups_that_wait_together_the_first_wins_and_the_others_are_refused_
     run(opened, body)
 
 
-def test_two_logs_on_one_database_see_each_others_journal(tmp_path: Path) -> None:
-    async def main() -> None:
-        engine = open_engine(tmp_path / "log.db")
+@pytest.mark.parametrize("store", STORES)
+def test_two_logs_on_one_database_see_each_others_journal(store: str, tmp_path: Path) -> None:
+    async def main(engine: Engine) -> None:
         a, b = await open_log(engine), await open_log(engine)
         await a.append([record("bundle.activated", None)], after=-1)
         assert await b.heads() == JournalHeads(1, 1)
@@ -197,6 +205,6 @@ def test_two_logs_on_one_database_see_each_others_journal(tmp_path: Path) -> Non
             (4, "rollout.stepped"),
         ]
         await asyncio.gather(a.aclose(), b.aclose())
-        engine.dispose()
 
-    asyncio.run(main())
+    with new_store(store, tmp_path) as engine:
+        asyncio.run(main(engine))

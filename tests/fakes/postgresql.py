@@ -15,6 +15,7 @@ from pathlib import Path
 
 import psutil
 import psycopg
+from sqlalchemy import make_url
 
 from gateway.storage.engine import open_database
 from gateway.storage.schema import migrate
@@ -27,6 +28,7 @@ TEST_URL = "GATEWAY_TEST_POSTGRESQL"
 _USER = "nobody" if os.geteuid() == 0 else None
 _GROUPS: list[int] | None = None if _USER is None else []
 _START_SECONDS = 60.0
+_TEMPLATE = "gateway_template"
 _SETTINGS = {
     "fsync": "on",
     "listen_addresses": "127.0.0.1",
@@ -37,19 +39,60 @@ _SETTINGS = {
 }
 
 
-class PostgresServer:
+class Databases:
+    """Databases of one server, each migrated and of its own name."""
+
+    def __init__(self, address: str) -> None:
+        """`address`: of a database whose user may make others."""
+        self._address = make_url(address)
+        self._has_template = False
+
+    def url(self, database: str | None = None, port: int | None = None) -> str:
+        """The address of a database, for `open_database`."""
+        address = self._address
+        if database is not None:
+            address = address.set(database=database)
+        if port is not None:
+            address = address.set(port=port)
+        return address.render_as_string(hide_password=False)
+
+    def run(self, statement: str, database: str | None = None) -> list[tuple[object, ...]]:
+        """Run one statement; its rows, if it has any."""
+        with psycopg.connect(self.url(database), autocommit=True) as connection:
+            cursor = connection.execute(statement.encode())
+            return cursor.fetchall() if cursor.description else []
+
+    def new_database(self) -> str:
+        """The name of a new, migrated database."""
+        if not self._has_template:
+            self.run(f"DROP DATABASE IF EXISTS {_TEMPLATE}")
+            self.run(f"CREATE DATABASE {_TEMPLATE}")
+            engine = open_database(self.url(_TEMPLATE))
+            migrate(engine)
+            engine.dispose()
+            self._has_template = True
+        return self.copy_database(_TEMPLATE)
+
+    def copy_database(self, template: str) -> str:
+        """The name of a new database with what another holds; nobody may be connected to that."""
+        name = f"log_{secrets.token_hex(6)}"
+        self.run(f"CREATE DATABASE {name} TEMPLATE {template}")
+        return name
+
+    def drop_database(self, name: str) -> None:
+        """Remove a database; nobody may be connected."""
+        self.run(f"DROP DATABASE {name}")
+
+
+class PostgresServer(Databases):
     """One server. `start` after `kill` goes on with the same data, through its recovery."""
 
     def __init__(self, folder: Path, port: int, password: str) -> None:
+        super().__init__(f"postgresql://gateway:{password}@127.0.0.1:{port}/postgres")
         self.folder = folder
         self.port = port
         self.password = password
         self._process: subprocess.Popen[bytes] | None = None
-        self._templates = 0
-
-    def url(self, database: str = "postgres", port: int | None = None) -> str:
-        """The address of a database, for `open_database`."""
-        return f"postgresql://gateway:{self.password}@127.0.0.1:{port or self.port}/{database}"
 
     def start(self) -> None:
         """Start and wait until it answers."""
@@ -104,28 +147,6 @@ class PostgresServer:
             self._process.wait(timeout=20)
         except subprocess.TimeoutExpired:
             self.kill()
-
-    def run(self, statement: str, database: str = "postgres") -> list[tuple[object, ...]]:
-        """Run one statement as superuser; its rows, if it has any."""
-        with psycopg.connect(self.url(database), autocommit=True) as connection:
-            cursor = connection.execute(statement.encode())
-            return cursor.fetchall() if cursor.description else []
-
-    def new_database(self) -> str:
-        """The name of a new, migrated database."""
-        if not self._templates:
-            self.run("CREATE DATABASE gateway_template")
-            engine = open_database(self.url("gateway_template"))
-            migrate(engine)
-            engine.dispose()
-        self._templates += 1
-        return self.copy_database("gateway_template")
-
-    def copy_database(self, template: str) -> str:
-        """The name of a new database with what another holds; nobody may be connected to that."""
-        name = f"log_{secrets.token_hex(6)}"
-        self.run(f"CREATE DATABASE {name} TEMPLATE {template}")
-        return name
 
     def read_log(self) -> str:
         """The server's own log."""
