@@ -6,6 +6,7 @@ import binascii
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from types import TracebackType
 from typing import Self
 
@@ -111,8 +112,9 @@ class TreeSource(ABC):
     def entries(self, first: int = 0) -> Iterator[Sequence[Row]]:
         """A bundle of rows each time; entries whose bundle is not there are left out."""
         places = tiles_of_level(BUNDLE_LEVEL, self.head.size, first // TILE_WIDTH)
+        pairs = ((place, TilePlace(0, place.index, place.width)) for place in places)
         absent = 0
-        for place, bundle, tile in self._with_tiles(places):
+        for (place, _), (bundle, tile) in self.find_each(pairs):
             absent = absent + 1 if bundle is None and tile is None else 0
             if absent > _MAX_ABSENT:
                 return
@@ -130,10 +132,10 @@ class TreeSource(ABC):
     def leaf_hashes(self, first: int, stop: int) -> Sequence[bytes]:
         """As LogSource: out of level 0 tiles, up to the first that is not there."""
         found: list[bytes] = []
-        for place in tiles_of_level(0, self.head.size, first // TILE_WIDTH):
-            if place.index * TILE_WIDTH >= stop:
-                break
-            hashes = _split(self.find(place))[: place.width]
+        places = tiles_of_level(0, self.head.size, first // TILE_WIDTH)
+        wanted = takewhile(lambda place: place.index * TILE_WIDTH < stop, places)
+        for (place,), (tile,) in self.find_each((place,) for place in wanted):
+            hashes = _split(tile)[: place.width]
             found += hashes
             if len(hashes) < place.width:
                 break
@@ -144,8 +146,8 @@ class TreeSource(ABC):
         """As LogSource; None for the hashes of a tile that is not there."""
         for level in tile_levels(self.head.size):
             absent = 0
-            for place in tiles_of_level(level, self.head.size):
-                found = self.find(place)
+            places = tiles_of_level(level, self.head.size)
+            for (place,), (found,) in self.find_each((place,) for place in places):
                 absent = absent + 1 if found is None else 0
                 if absent > _MAX_ABSENT:
                     break
@@ -163,6 +165,13 @@ class TreeSource(ABC):
             return None
         return Found(data if place.is_bundle else data[: place.width * HASH_BYTES], is_wider=True)
 
+    def find_each(
+        self, groups: Iterable[tuple[TilePlace, ...]]
+    ) -> Iterator[tuple[tuple[TilePlace, ...], tuple[Found | None, ...]]]:
+        """Each group of places with what stands there, in order."""
+        for places in groups:
+            yield places, tuple(map(self.find, places))
+
     def find_odd_partial(self, place: TilePlace, data: bytes) -> bytes | None:
         """A narrower tile at the same place that is not the beginning of `data`, if there is one;
         where nobody can say which there are, None."""
@@ -179,13 +188,6 @@ class TreeSource(ABC):
     def close(self) -> None:
         """As LogSource."""
         return
-
-    def _with_tiles(
-        self, bundles: Iterable[TilePlace]
-    ) -> Iterator[tuple[TilePlace, Found | None, Found | None]]:
-        """Each bundle with its level 0 tile, in order."""
-        for place in bundles:
-            yield place, self.find(place), self.find(TilePlace(0, place.index, place.width))
 
     def _rows(self, place: TilePlace, bundle: Found | None, tile: Found | None) -> list[Row]:
         if bundle is None:
