@@ -8,6 +8,7 @@ from typing import Annotated
 import structlog
 import typer
 
+from gateway.audit_archive_cli import archive
 from gateway.audit_cli import audit_app
 from gateway.audit_erase_cli import erase
 from gateway.audit_hold_cli import hold_app
@@ -36,6 +37,7 @@ app.add_typer(exception_app, name="exception", help="Break-glass from soft rules
 app.add_typer(config_app, name="config")
 app.add_typer(witness_app, name="witness", help="Be a witness of logs: cosign what only grows.")
 audit_app.command()(verify)
+audit_app.command()(archive)
 audit_app.command()(inspect)
 audit_app.command()(pack)
 audit_app.command()(replay)

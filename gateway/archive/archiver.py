@@ -152,7 +152,7 @@ class Archiver:
         objects = self._holdings.objects(name)
         if is_new:
             self._written.append(name)
-            if objects.get(name) != content:
+            if not is_ours(objects.get(name)):
                 raise ArchiveError(f"{place} is somebody else's and was locked first")
         version = objects.chosen[name]
         if self._store.keeps_dates:

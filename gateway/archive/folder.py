@@ -70,13 +70,14 @@ class FolderStore:
         if not self._path.exists():
             return
         try:
-            names = sorted(FolderReader(self._path).names())
+            for name in sorted(FolderReader(self._path).names()):
+                if name.startswith(prefix) and name >= start:
+                    stat = (self._path / name).stat()
+                    yield Version(name, "", stat.st_mtime_ns // 1000, stat.st_size)
         except SourceError as error:
             raise ArchiveError(str(error)) from None
-        for name in names:
-            if name.startswith(prefix) and name >= start:
-                stat = (self._path / name).stat()
-                yield Version(name, "", stat.st_mtime_ns // 1000, stat.st_size)
+        except OSError as error:
+            raise ArchiveError(f"cannot read {error.filename}: {error.strerror}") from None
 
     def retention(self, name: str, version_id: str = "") -> Retention | None:
         """As ObjectStore: none."""

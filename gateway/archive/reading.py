@@ -19,7 +19,8 @@ class Objects:
         self.chosen: dict[str, Version] = {}
         self.findings: list[str] = []
         by_name: dict[str, list[Version]] = {}
-        for version in versions:
+        # Some servers list what stands at the edge of a page twice.
+        for version in {(version.name, version.id): version for version in versions}.values():
             by_name.setdefault(version.name, []).append(version)
         for name, found in by_name.items():
             self._choose(name, found)

@@ -55,6 +55,10 @@ class S3Store:
         """Its address."""
         return f"s3://{self._bucket}/{self._prefix}"
 
+    def below(self, folder: str) -> "S3Store":
+        """The store of what stands under a folder of it."""
+        return S3Store(self._client, self._bucket, self._prefix + folder, self._clock)
+
     def location(self) -> str:
         """The region where the bucket really lies, as S3 says."""
         with self._asking("asking where it lies"):

@@ -1,0 +1,145 @@
+"""Composition of the archive: which store the configuration names, and the archiver beside a
+running gateway."""
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+
+import structlog
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from gateway.archive.archiver import Archiver, ArchiveStatus
+from gateway.archive.folder import FolderStore
+from gateway.archive.port import ObjectStore
+from gateway.archive.s3 import open_s3_store
+from gateway.archive.writing import ArchiveTerms
+from gateway.clock import Clock
+from gateway.configuration import ArchiveConfig, GatewayConfig
+from gateway.errors import ConfigError, GatewayError
+from gateway.residency import archive_region, s3_settings
+from gateway.storage.archive_store import SqlSealedLog
+from gateway.storage.engine import Engine
+from gateway.transparency.segments import log_folder
+
+ENTRIES_YEARS = 7
+
+
+class Archiving:
+    """The archiver of a running gateway. Nothing of it stops verdicts: what fails shows here, in
+    metrics and in the detail of /readyz, and is tried again."""
+
+    def __init__(self, archiver: Archiver, interval_seconds: float, clock: Clock) -> None:
+        self._archiver = archiver
+        self._interval_seconds = interval_seconds
+        self._clock = clock
+        self.status: ArchiveStatus | None = None
+        self.failure: str | None = None
+        self.succeeded_us: int | None = None
+
+    @property
+    def problem(self) -> str | None:
+        """One sentence when the archive is not as it should be, else None."""
+        if self.failure is not None:
+            return self.failure
+        return self.status.problems[0] if self.status and self.status.problems else None
+
+    async def run(self) -> None:
+        """Write what is missing, again and again, until cancelled."""
+        while True:
+            await self.run_once()
+            await asyncio.sleep(self._interval_seconds)
+
+    async def run_once(self) -> None:
+        """Write what is missing, once."""
+        before = self.problem
+        try:
+            self.status = await asyncio.to_thread(self._archiver.run_once)
+            self.failure, self.succeeded_us = None, self._clock.now_us()
+        except GatewayError as error:
+            self.failure = str(error)
+        if self.problem is not None and self.problem != before:
+            structlog.get_logger().warning("archive", problem=self.problem)
+
+
+class ArchivingCollector(Collector):
+    """For `Metrics.registry`."""
+
+    def __init__(self, archiving: Archiving) -> None:
+        self._archiving = archiving
+
+    def collect(self) -> Iterable[Metric]:
+        """`gateway_archive_*`."""
+        archiving, status = self._archiving, self._archiving.status
+        yield GaugeMetricFamily(
+            "gateway_archive_problem",
+            "1 while the archive cannot be written or is not as it should be; the log says why",
+            value=float(archiving.problem is not None),
+        )
+        if status is not None:
+            yield GaugeMetricFamily(
+                "gateway_archive_entries", "Entries in the archive", value=status.archived
+            )
+            yield GaugeMetricFamily(
+                "gateway_archive_behind_entries",
+                "Signed entries that were not in the archive when it was last looked at",
+                value=max(0, status.sealed - status.archived),
+            )
+        if archiving.succeeded_us is not None:
+            yield GaugeMetricFamily(
+                "gateway_archive_succeeded_seconds",
+                "When it was last written without failure (Unix time)",
+                value=archiving.succeeded_us / 1e6,
+            )
+
+
+def open_store(archive: ArchiveConfig, origin: str, clock: Clock) -> ObjectStore:
+    """The one log's store in the archive; asks nothing yet. Raises ConfigError."""
+    if archive.s3 is None:
+        if archive.folder is None:
+            raise ConfigError("archive: say a folder or s3")
+        return FolderStore(archive.folder / log_folder(origin))
+    return open_s3_store(s3_settings(archive.s3), clock).below(log_folder(origin))
+
+
+def archive_terms(config: GatewayConfig, archive: ArchiveConfig) -> ArchiveTerms:
+    """How segments are made and for how long they are kept."""
+    return ArchiveTerms(archive_region(archive), ENTRIES_YEARS, archive.segment_entries)
+
+
+@asynccontextmanager
+async def run_archiver(
+    config: GatewayConfig, database: Engine, clock: Clock
+) -> AsyncIterator[Archiving | None]:
+    """The archiver, beside whatever is done inside; None without `archive` in the configuration. At
+    the end no further segment is begun. Raises ConfigError."""
+    archive = config.archive
+    if archive is None:
+        yield None
+        return
+    stopping = threading.Event()
+    archiver = make_archiver(config, archive, database, clock, stopping.is_set)
+    archiving = Archiving(archiver, archive.interval_seconds, clock)
+    task = asyncio.create_task(archiving.run(), name="archiver")
+    try:
+        yield archiving
+    finally:
+        stopping.set()
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+def make_archiver(
+    config: GatewayConfig,
+    archive: ArchiveConfig,
+    database: Engine,
+    clock: Clock,
+    is_stopping: Callable[[], bool] = lambda: False,
+) -> Archiver:
+    """The archiver of the configured log; raises ConfigError."""
+    log = SqlSealedLog(database, config.log.origin)
+    store = open_store(archive, config.log.origin, clock)
+    return Archiver(log, store, archive_terms(config, archive), is_stopping)
