@@ -5,6 +5,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -196,6 +197,13 @@ def test_nothing_that_falls_into_a_good_course_removes_what_it_may_not(
     for place, one in sorted(falling, key=lambda pair: -pair[0]):
         plan.insert(place, one)
     _run(plan)
+
+
+@pytest.mark.parametrize("name", ["do", "forge", "approve"])
+def test_a_hold_at_any_place_of_a_good_course_keeps(name: str) -> None:
+    for place in range(len(COURSE) + 1):
+        both: list[Act] = [("hold", CY, 0, 0), (name, BOB, 0, 1), (name, BOB, 1, 0)]
+        _run([*COURSE[:place], *both, *COURSE[place:]])
 
 
 def test_the_good_course_reaches_everything() -> None:
