@@ -155,6 +155,27 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     body_timeout_seconds: Positive = 10
 
 
+class PayloadRetention(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Payloads of this region and retention class are kept for `days` after their month's end; in
+    both names `*` stands for any text."""
+
+    days: Positive
+    region: str = "*"
+    retention_class: str = "*"
+
+
+class RetentionConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How long entries and payloads are kept; of `payloads` the first that matches counts, and
+    what none matches stays."""
+
+    entries_years: Annotated[int, msgspec.Meta(ge=1, le=100)] = 7
+    payloads: tuple[PayloadRetention, ...] = (
+        PayloadRetention(region="*", retention_class="pci", days=366),
+        PayloadRetention(region="eu-*", days=30),
+        PayloadRetention(days=2557),
+    )
+
+
 class GatewayConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The whole of gateway.yaml."""
 
@@ -168,6 +189,7 @@ class GatewayConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     limits: Limits = Limits()
     rollout: RolloutConfig = RolloutConfig()
     notices: NoticesConfig = NoticesConfig()
+    retention: RetentionConfig = RetentionConfig()
     archive: ArchiveConfig | None = None
     replicas: tuple[ReplicaConfig, ...] = ()
     backup: BackupConfig | None = None

@@ -106,11 +106,17 @@ def _find_loss(connection: Connection, history: History, removal: Removal) -> st
         # Also the tiles of entries that have left already: all of the range must be there after.
         for seq in range(removal.first, removal.last + 1, TILE_WIDTH):
             signed.leaf(seq)
-        for seq, leaf in removal_store.read_leaves(
-            connection, history.origin, removal.first, removal.last
-        ):
-            if leaf != signed.leaf(seq):
+        losses = read_losses(connection, history.origin)
+        rows = removal_store.read_leaves(connection, history.origin, removal.first, removal.last)
+        row = next(rows, None)
+        for seq in range(removal.first, removal.last + 1):
+            if row is None or row[0] != seq:
+                if not losses.is_purged(seq):
+                    return f"entry {seq} is missing; run `gateway audit verify`"
+                continue
+            if row[1] != signed.leaf(seq):
                 return f"entry {seq} is not the one that was signed; run `gateway audit verify`"
+            row = next(rows, None)
     except (TreeError, TypeError, LogBrokenError) as error:
         return f"no checkpoint vouches for entry {seq}: {error}"
     return None

@@ -1,7 +1,7 @@
 """Rows that leave the database, over a transaction that the caller holds. What may leave is the
 caller's to know."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, and_, delete, func, literal, not_, or_, select
@@ -74,6 +74,62 @@ def read_commitments(connection: Connection, log: str, first: int, last: int) ->
     )
     for row in connection.execute(query):
         yield row[0]
+
+
+class KeyRow(NamedTuple):
+    """A month key that stands."""
+
+    id: str
+    region: str
+    retention_class: str
+    month: str
+
+
+def read_month_keys(connection: Connection, log: str) -> list[KeyRow]:
+    """The month keys of this log."""
+    columns = month_keys.c
+    query = select(columns.id, columns.region, columns.retention_class, columns.month)
+    rows = [KeyRow(*row) for row in connection.execute(query)]
+    # Not LIKE: an origin may hold its wildcards.
+    return [row for row in rows if row.id.startswith(log + "/")]
+
+
+def count_payloads(connection: Connection, log: str, keys: Collection[str]) -> dict[str, int]:
+    """How many payloads lie under each of these month keys; one read of the table."""
+    key = month_key_of(log)
+    wanted = {one.rpartition("/")[2] for one in keys}
+    query = (
+        select(key, func.count())
+        .where(payloads.c.log == log, payloads.c.month.in_(sorted(wanted)))
+        .group_by(key)
+    )
+    return {row[0]: row[1] for row in connection.execute(query) if row[0] in keys}
+
+
+def read_openable(connection: Connection, log: str) -> Iterator[tuple[str, str]]:
+    """Class id and month key's id of each payload with both its keys, streamed."""
+    query = (
+        select(payloads.c.class_id, payload_keys.c.month_key)
+        .join(payload_keys, payload_keys.c.class_id == payloads.c.class_id)
+        .join(month_keys, month_keys.c.id == payload_keys.c.month_key)
+        .where(payloads.c.log == log)
+        .execution_options(yield_per=2_000)
+    )
+    for row in connection.execute(query):
+        yield (row[0], row[1])
+
+
+def read_months_of(
+    connection: Connection, log: str, class_ids: Sequence[str]
+) -> Iterator[tuple[str, str, str, str]]:
+    """Class id, region, retention class and month of those that have a payload row."""
+    columns = payloads.c
+    for at in range(0, len(class_ids), _IN_LIST):
+        query = select(
+            columns.class_id, columns.region, columns.retention_class, columns.month
+        ).where(columns.log == log, columns.class_id.in_(list(class_ids[at : at + _IN_LIST])))
+        for row in connection.execute(query):
+            yield (row[0], row[1], row[2], row[3])
 
 
 def _delete_payloads(connection: Connection, log: str, chosen: ColumnElement[bool]) -> None:
