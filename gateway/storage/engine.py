@@ -16,12 +16,14 @@ from gateway.errors import ConfigError
 from gateway.storage import postgresql, sqlite
 from gateway.storage.errors import StorageError, describe_address, describe_error
 from gateway.storage.postgresql import Limits
+from gateway.storage.postgresql_scrub import scrub_postgresql
 
 __all__ = [
     "Connection",
     "Engine",
     "StorageError",
     "open_database",
+    "parse_address",
     "read_transaction",
     "scrub",
     "write_transaction",
@@ -42,7 +44,7 @@ def open_database(url: str, *, busy_timeout_seconds: float = BUSY_TIMEOUT_SECOND
     that names it. No statement waits longer than `busy_timeout_seconds` for a lock or, on
     PostgreSQL, for its answer.
     """
-    parsed = _parse(url)
+    parsed = parse_address(url)
     is_sqlite = parsed.get_backend_name() == "sqlite"
     opened = sqlite.open_sqlite if is_sqlite else postgresql.open_postgresql
     engine = opened(parsed, busy_timeout_seconds)
@@ -99,12 +101,12 @@ def scrub(engine: Engine) -> None:
     transaction. Raises StorageError when it has to be called again (a reader holds an older state).
 
     SQLite: `secure_delete` overwrote the pages, here the write-ahead log is folded in and emptied.
-    PostgreSQL: the tables of keys are rewritten, see `gateway.storage.postgresql`.
+    PostgreSQL: the tables of keys are rewritten, see `gateway.storage.postgresql_scrub`.
     """
     if engine.dialect.name == "sqlite":
         sqlite.scrub_sqlite(engine)
     else:
-        postgresql.scrub_postgresql(engine, engine.get_execution_options()[_BUSY_OPTION])
+        scrub_postgresql(engine, engine.get_execution_options()[_BUSY_OPTION])
 
 
 @contextmanager
@@ -128,7 +130,7 @@ def _begun(engine: Engine) -> Connection:
             connection.begin()
         except SQLAlchemyError as error:
             connection.close()
-            if is_last or not postgresql.find_invalid(error):
+            if is_last or not postgresql.is_stale(error):
                 raise
         except BaseException:
             connection.close()
@@ -153,7 +155,8 @@ def _limits(engine: Engine, statement_seconds: float | None) -> Limits:
     return Limits(statement_seconds)
 
 
-def _parse(url: str) -> URL:
+def parse_address(url: str) -> URL:
+    """The parts of a database's address; raises ConfigError, which does not repeat it."""
     try:
         parsed = make_url(url)
         if parsed.drivername == "postgres":  # libpq takes both

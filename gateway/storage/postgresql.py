@@ -1,4 +1,4 @@
-"""PostgreSQL: how it is opened, how its transactions begin, and how erased rows leave its files.
+"""PostgreSQL: how it is opened and how its transactions begin.
 
 Every setting is made inside a transaction and every lock ends with it, and no statement is
 prepared, so that a pooler in transaction mode (pgbouncer) may stand between.
@@ -9,7 +9,6 @@ and is never tried again.
 """
 
 import math
-import re
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -17,22 +16,20 @@ from typing import Any, TypeVar
 
 import psycopg
 from psycopg import sql
-from psycopg.errors import InsufficientPrivilege, LockNotAvailable
 from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.errors import ConfigError
-from gateway.storage.errors import StorageError, describe_address, describe_error
+from gateway.storage.errors import describe_address
 
 _LOCK_DOMAIN = b"compliance-gateway/log-lock/v1\n"
 _ALL_LOGS = b"compliance-gateway/database-lock/v1\n"
 _GRACE_SECONDS = 1.0  # the server's own limits come first: they say more
 _SHORTEST_CONNECT_SECONDS = 2  # libpq's
+_LONGEST_CONNECT_SECONDS = 30
 # A writer that was stopped inside its transaction must not hold the log for ever.
 _IDLE_WRITER_MS = 30_000
-# Tables whose erased rows must leave the files: they hold wrapped keys.
-_KEY_TABLES = ("payload_keys", "month_keys")
-_REST_TABLES = ("payloads", "entries")
 _SECRET_OPTIONS = ("password", "sslpassword")
 T = TypeVar("T")
 
@@ -103,29 +100,38 @@ class Limits:
 def open_postgresql(url: URL, busy_timeout_seconds: float) -> Engine:
     """The engine for `postgresql://user@host/database?option=…`, options as libpq knows them; what
     it does not say (password, TLS) comes from libpq's environment."""
-    address, secrets = _split_secrets(url.set(drivername="postgresql+psycopg"))
-    arguments: dict[str, Any] = {**secrets, "prepare_threshold": None, "autocommit": True}
-    if "connect_timeout" not in address.query:
-        shortest = max(_SHORTEST_CONNECT_SECONDS, math.ceil(busy_timeout_seconds))
-        arguments["connect_timeout"] = shortest
+    address, secrets = _split_secrets(url)
     engine = create_engine(
-        address,
+        address.set(drivername="postgresql+psycopg"),
         hide_parameters=True,
-        connect_args=arguments,
         pool_timeout=max(busy_timeout_seconds, 1.0),
         pool_use_lifo=True,
         use_native_hstore=False,  # would ask the server about it
     )
-    patience = Limits(busy_timeout_seconds).patience_seconds
 
     def do_connect(_dialect: Any, _record: Any, _positional: Any, named: dict[str, Any]) -> Any:
-        connection = BoundedConnection.connect(**named)
-        connection.patience_seconds = patience
-        connection.add_notice_handler(connection.note_warning)
-        return connection
+        return _connect({**named, **secrets}, busy_timeout_seconds)
 
     event.listen(engine, "do_connect", do_connect)
     return engine
+
+
+def connect(url: URL, patience_seconds: float) -> BoundedConnection:
+    """One connection without an engine; raises psycopg's errors."""
+    dialect: Any = PGDialect_psycopg
+    _, arguments = dialect().create_connect_args(url)
+    return _connect(arguments, patience_seconds)
+
+
+def _connect(arguments: dict[str, Any], patience_seconds: float) -> BoundedConnection:
+    seconds = math.ceil(min(patience_seconds, _LONGEST_CONNECT_SECONDS))
+    timeout = {"connect_timeout": max(_SHORTEST_CONNECT_SECONDS, seconds)}
+    connection = BoundedConnection.connect(
+        **(timeout | arguments), prepare_threshold=None, autocommit=True
+    )
+    connection.patience_seconds = Limits(patience_seconds).patience_seconds
+    connection.add_notice_handler(connection.note_warning)
+    return connection
 
 
 def verify_server(engine: Engine) -> None:
@@ -203,72 +209,6 @@ def lock_key(log: str) -> int:
     return _number(_LOCK_DOMAIN + log.encode())
 
 
-def scrub_postgresql(engine: Engine, lock_seconds: float) -> None:
-    """Rewrite the tables of keys without their dead rows, let the others' be reused, and leave
-    the write-ahead log behind where the role may (superuser or pg_checkpoint).
-
-    A vacuumed page keeps the bytes of what was deleted; a rewritten file does not. CLUSTER is the
-    rewriting that may have a lock timeout of its own. Raises StorageError when a table is in use
-    for longer, and when an older reader still sees what was erased.
-    """
-    raw = engine.raw_connection()
-    try:
-        driver = raw.driver_connection
-        assert isinstance(driver, BoundedConnection)
-        driver.patience_seconds = None
-        try:
-            held = _rewrite(driver, lock_seconds)
-            for table in _REST_TABLES:
-                driver.execute(f"VACUUM {table}".encode())
-            _leave_write_ahead_log(driver)
-        except LockNotAvailable:
-            raise StorageError(
-                f"the keys of {describe_address(engine.url)} are in use: scrub again"
-            ) from None
-        except psycopg.Error as error:
-            address = describe_address(engine.url)
-            raise StorageError(f"{describe_error(error)} ({address})") from None
-    finally:
-        raw.invalidate()  # its patience and settings are not those of the others
-        raw.close()
-    if held:
-        raise StorageError(
-            f"{held} erased rows of {describe_address(engine.url)} are still there for a reader "
-            "that began before: scrub again when it has ended"
-        )
-
-
-def _rewrite(driver: BoundedConnection, lock_seconds: float) -> int:
-    """The number of dead rows that had to stay."""
-    held = 0
-
-    def count(diagnostic: psycopg.errors.Diagnostic) -> None:
-        nonlocal held
-        # "N dead row versions cannot be removed yet", in the server's language.
-        if number := re.match(r"\d+", diagnostic.message_detail or ""):
-            held += int(number[0])
-
-    driver.add_notice_handler(count)
-    try:
-        with driver.transaction():
-            driver.execute(f"SET LOCAL lock_timeout = {max(1, int(lock_seconds * 1000))}".encode())
-            driver.execute(b"SET LOCAL statement_timeout = 0")
-            driver.execute(b"SET LOCAL client_min_messages = info")
-            for table in _KEY_TABLES:
-                driver.execute(f"CLUSTER VERBOSE {table} USING {table}_pkey".encode())
-    finally:
-        driver.remove_notice_handler(count)
-    return held
-
-
-def _leave_write_ahead_log(driver: BoundedConnection) -> None:
-    try:
-        driver.execute("SELECT pg_switch_wal()")
-        driver.execute("CHECKPOINT")
-    except InsufficientPrivilege:
-        return  # the server does both by itself, later (checkpoint_timeout)
-
-
 def _take_lock(lock: str) -> str:
     database = _number(_ALL_LOGS)
     if not lock:
@@ -286,7 +226,7 @@ def _split_secrets(url: URL) -> tuple[URL, dict[str, Any]]:
     return url.difference_update_query(secrets), secrets
 
 
-def find_invalid(error: SQLAlchemyError) -> bool:
+def is_stale(error: SQLAlchemyError) -> bool:
     """Whether the error says that the connection was gone before anything was asked on it."""
     if not getattr(error, "connection_invalidated", False):
         return False
