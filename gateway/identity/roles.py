@@ -12,6 +12,14 @@ LEDGER: Route = ("POST", "/v1/ledger")
 CHECKPOINT: Route = ("GET", "/v1/checkpoint")
 CONSISTENCY: Route = ("GET", "/v1/checkpoint/consistency")
 INCLUSION: Route = ("GET", "/v1/checkpoint/inclusion")
+TLOG_CHECKPOINT: Route = ("GET", "/tlog/checkpoint")
+# <level>/<three digits of the tile's number>…/<width of a partial tile>: up to 10^9 tiles.
+TLOG_TILES: tuple[Route, ...] = (
+    ("GET", "/tlog/tile/{level}/{a}"),
+    ("GET", "/tlog/tile/{level}/{a}/{b}"),
+    ("GET", "/tlog/tile/{level}/{a}/{b}/{c}"),
+    ("GET", "/tlog/tile/{level}/{a}/{b}/{c}/{d}"),
+)
 POLICY: Route = ("GET", "/v1/policy")
 LIVENESS: Route = ("GET", "/healthz")
 READINESS: Route = ("GET", "/readyz")
@@ -42,6 +50,7 @@ PLACE_HOLD: Route = ("POST", "/v1/holds")
 
 _HEALTH = frozenset({LIVENESS, READINESS})
 _EVIDENCE = frozenset({CHECKPOINT, CONSISTENCY, INCLUSION})
+_TLOG = frozenset({TLOG_CHECKPOINT, *TLOG_TILES})
 _QUEUE = frozenset({CHANGES, CHANGE, EXCEPTIONS, DUE, HOLDS})
 _PROPOSE = frozenset({PROPOSE_CHANGE, PROTECT, PROPOSE_EXCEPTION, DEED, MATCH})
 _BACK = frozenset({REVOKE_EXCEPTION, ROLLBACK, PLACE_HOLD})
@@ -50,9 +59,10 @@ _OUTER = frozenset({EVALUATION, EVALUATIONS, AUTHZEN})
 ALLOWED: Mapping[Role, frozenset[Route]] = MappingProxyType(
     {
         Role.COLLECTOR: _HEALTH | _EVIDENCE | _OUTER | {DECISIONS, LEDGER, POLICY, EVENTS},
-        Role.AUDITOR: _HEALTH | _EVIDENCE | _QUEUE | {POLICY, METRICS},
+        Role.AUDITOR: _HEALTH | _EVIDENCE | _TLOG | _QUEUE | {POLICY, METRICS},
         Role.OPERATOR: _HEALTH
         | _EVIDENCE
+        | _TLOG
         | _QUEUE
         | _PROPOSE
         | _BACK

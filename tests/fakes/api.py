@@ -15,12 +15,14 @@ from gateway.api.denials import DenialRecorder
 from gateway.api.evidence import evidence_router
 from gateway.api.health import Check, health_router
 from gateway.api.metrics import Metrics
+from gateway.api.tlog import tlog_router
 from gateway.decisions.ledger import LedgerHead, LedgerService
 from gateway.errors import IdentityError, InputError
 from gateway.identity.roles import DECISIONS, LEDGER
 from gateway.identity.spiffe import parse_subject
 from gateway.identity.subject import Role, Subject
 from gateway.identity.trust import TrustStore
+from gateway.transparency.tiles import TilePlace
 from tests.fakes.decisions import COLLECTOR, FAR_US, Desk, make_desk
 from tests.fakes.log import ACTOR
 from tests.fakes.outer import Outer
@@ -74,6 +76,20 @@ class StubEvidence:
         return []
 
 
+class StubTiles:
+    """A tree that has every tile, and says in each its path; `note` is its checkpoint."""
+
+    def __init__(self) -> None:
+        self.note: str | None = "note"
+        self.absent: set[TilePlace] = set()
+
+    async def checkpoint(self) -> str | None:
+        return self.note
+
+    async def read(self, place: TilePlace) -> bytes | None:
+        return None if place in self.absent else place.path.encode()
+
+
 class MemoryHeads:
     """Ledger heads in a dictionary."""
 
@@ -94,6 +110,7 @@ class Service:
         self.desk: Desk = make_desk()
         self.trust = StubTrust()
         self.evidence = StubEvidence()
+        self.tiles = StubTiles()
         self.metrics = Metrics()
         self.checks: dict[str, Check] = {}
         self.outer = Outer(self.desk, self.trust.identify, self.metrics)
@@ -106,6 +123,7 @@ class Service:
             {
                 "decisions": decisions_router(decide, report),
                 "evidence": evidence_router(self.evidence, lambda: self.desk.policy),
+                "tlog": tlog_router(self.tiles),
                 "health": health_router(self.checks, self.metrics),
                 **self.outer.routers(limits, denials),
             },

@@ -20,11 +20,19 @@ from tests.fakes.outer import BUNDLE
 AUDITOR = SUBJECTS[Role.AUDITOR]
 # Routes of the change queue, whose router is tested in its own file.
 QUEUE = ("/v1/changes", "/v1/protections", "/v1/exceptions", "/v1/rollback")
+TILES = {
+    "/tlog/tile/{level}/{a}": "/tlog/tile/0/000",
+    "/tlog/tile/{level}/{a}/{b}": "/tlog/tile/entries/000.p/7",
+    "/tlog/tile/{level}/{a}/{b}/{c}": "/tlog/tile/1/x001/000.p/7",
+    "/tlog/tile/{level}/{a}/{b}/{c}/{d}": "/tlog/tile/0/x001/x234/067.p/7",
+}
 SHARED = Service()  # for what changes nothing in it: to build one takes a while
 
 
 def filled(template: str) -> str:
     """A path of the template; the bundle is the one that is served."""
+    if template in TILES:
+        return TILES[template]
     return template.replace("{name}", BUNDLE).replace("{", "").replace("}", "")
 
 

@@ -36,17 +36,22 @@ ROUTES = [
     ("POST", "/v1/deeds"),
     ("POST", "/v1/deeds/match"),
     ("POST", "/v1/holds"),
+    ("GET", "/tlog/checkpoint"),
+    ("GET", "/tlog/tile/{level}/{a}"),
+    ("GET", "/tlog/tile/{level}/{a}/{b}"),
+    ("GET", "/tlog/tile/{level}/{a}/{b}/{c}"),
+    ("GET", "/tlog/tile/{level}/{a}/{b}/{c}/{d}"),
 ]
 
 # Written out apart from the table it checks: x = allowed, in the order of ROUTES.
 MATRIX = {
-    "collector": "xxxxxx..xx xxxx ... ... ... .. .. .. ...",
-    "auditor": "..xxxxx.xx .... ... xxx ... .. .. xx ...",
-    "operator": "..xxxxxxxx x..x ... xxx xxx .. xx xx xxx",
-    "author": ".....x.xxx .... ... xxx xxx .. xx xx xxx",
-    "approver": ".....x.xxx .... ... xxx ... xx xx xx ..x",
-    "gateway": "........xx .... ... ... ... .. .. .. ...",
-    "engine": "........xx x... xxx ... ... .. .. .. ...",
+    "collector": "xxxxxx..xx xxxx ... ... ... .. .. .. ... .....",
+    "auditor": "..xxxxx.xx .... ... xxx ... .. .. xx ... xxxxx",
+    "operator": "..xxxxxxxx x..x ... xxx xxx .. xx xx xxx xxxxx",
+    "author": ".....x.xxx .... ... xxx xxx .. xx xx xxx .....",
+    "approver": ".....x.xxx .... ... xxx ... xx xx xx ..x .....",
+    "gateway": "........xx .... ... ... ... .. .. .. ... .....",
+    "engine": "........xx x... xxx ... ... .. .. .. ... .....",
 }
 
 
