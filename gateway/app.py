@@ -23,6 +23,7 @@ from gateway.api.bodies import BodyLimits
 from gateway.api.bundles import SealedOffer, bundles_router
 from gateway.api.changes import changes_router
 from gateway.api.decisions import decision_handler, decisions_router, ledger_handler
+from gateway.api.deeds import deeds_router
 from gateway.api.denials import DenialRecorder
 from gateway.api.events import events_router
 from gateway.api.evidence import evidence_router
@@ -30,9 +31,11 @@ from gateway.api.health import Check, health_router
 from gateway.api.metrics import Metrics
 from gateway.api.status import EngineReports, EngineReportsCollector, status_router
 from gateway.audit.port import Draft
+from gateway.audit.retention import PayloadRule, Retention, SqlRemovals
 from gateway.audit.sql_log import SqlLog
+from gateway.changes.deed_service import DeedService
 from gateway.changes.follower import Follower
-from gateway.changes.journal import Tell
+from gateway.changes.journal import Records, Tell
 from gateway.changes.steward import Steward
 from gateway.changes.vigil import Vigil
 from gateway.clock import Clock
@@ -79,6 +82,7 @@ class OpenLog:
     traffic: Traffic
     keys: AgeKeyService
     actor: str
+    removals: SqlRemovals
 
 
 @asynccontextmanager
@@ -95,7 +99,11 @@ async def open_log(config: GatewayConfig, path: Path, clock: Clock) -> AsyncIter
         stack.push_async_callback(log.aclose)
         traffic = Traffic(SqlRecordedEntries(database, config.log.origin), log.vault)
         store, heads = SqlBundleStore(database), SqlLedgerHeads(database)
-        yield OpenLog(log, store, heads, traffic, keys, actor)
+        # Without an archive no entry is due: payloads alone.
+        removals = SqlRemovals(
+            database, config.log.origin, log.vault, _retention(config), lambda: 0
+        )
+        yield OpenLog(log, store, heads, traffic, keys, actor, removals)
 
 
 @asynccontextmanager
@@ -117,7 +125,9 @@ async def run_gateway(config: GatewayConfig, path: Path, clock: Clock) -> AsyncI
                 await _notices(stack, config, clock),
             )
         )
-        steward = make_steward(config, lifecycle, opened.log, opened.traffic, clock, opened.actor)
+        steward = make_steward(
+            config, lifecycle, opened.log, opened.traffic, clock, opened.actor, opened.removals
+        )
         vigil = make_vigil(lifecycle, opened.traffic, clock, opened.actor)
         opened.log.verify_in_background()
         await _mark(opened, "gateway.started", {"instance": instance, "version": VERSION})
@@ -147,6 +157,15 @@ def _run_beside(stack: AsyncExitStack, work: Coroutine[Any, Any, None], name: st
             await task
 
     stack.push_async_callback(end)
+
+
+def _retention(config: GatewayConfig) -> Retention:
+    """The periods that the configuration gives."""
+    rules = config.retention.payloads
+    return Retention(
+        config.retention.entries_years,
+        tuple(PayloadRule(one.region, one.retention_class, one.days) for one in rules),
+    )
 
 
 def known_keys(config: GatewayConfig) -> list[dict[str, canonical.Value]]:
@@ -195,12 +214,14 @@ def _application(
     metrics.registry.register(EngineReportsCollector(reports, lambda: policy().ref.revision))
     entitled = frozenset(config.policies.sealed_engines)
     sealed = SealedOffer(lifecycle.sealed, entitled, denials)
+    records = Records(lifecycle.journal, opened.log, lifecycle.store)
     routers = {
         "decisions": decisions_router(decide, report),
         "authzen": authzen_router(service, limits, denials),
         "evidence": evidence_router(opened.log, policy),
         "events": events_router(lifecycle.feed, trust.identify),
         "changes": changes_router(lifecycle.queue),
+        "deeds": deeds_router(DeedService(records, opened.removals, clock)),
         "bundles": bundles_router(lifecycle.archives, name, trust.identify, sealed),
         "status": status_router(reports),
         "health": health_router(_checks(clock, trust, opened, policy), metrics),

@@ -7,6 +7,8 @@ from functools import partial
 from gateway.audit.port import Log
 from gateway.bundles.folder import Bundle
 from gateway.changes.assessor import Recorded, RecordedAssessor
+from gateway.changes.deed_port import Removals
+from gateway.changes.deeds import Deeds, UnsafeNoHandover
 from gateway.changes.journal import Records
 from gateway.changes.plan import RolloutPlan
 from gateway.changes.rollout import RolloutActs, Serving
@@ -40,6 +42,7 @@ def make_steward(
     traffic: Traffic,
     clock: Clock,
     actor: str,
+    removals: Removals,
 ) -> Steward:
     """The steward of this process; call `run()` as a task, `aclose()` at the end. Raises
     ConfigError for a rollout of too many steps."""
@@ -66,7 +69,8 @@ def make_steward(
         clock,
     )
     examiners = Examiners(BundleTrial(store, open, opa), assessor)
-    return Steward(records, clock, actor, rollout, examiners)
+    deeds = Deeds(records, removals, UnsafeNoHandover(), clock, actor)
+    return Steward(records, clock, actor, rollout, examiners, deeds)
 
 
 def make_vigil(lifecycle: Lifecycle, traffic: Traffic, clock: Clock, actor: str) -> Vigil:

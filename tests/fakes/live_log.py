@@ -19,6 +19,8 @@ SERVING = (
 JOURNAL = (
     *SERVING,
     *("change.staged", "change.tested", "change.assessed", "change.approved", "change.rejected"),
+    *("payloads.purged", "payloads.erased", "entries.purged"),
+    *("hold.placed", "hold.released", "key.handed-over"),
 )
 
 
