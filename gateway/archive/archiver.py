@@ -142,30 +142,41 @@ class Archiver:
         """Write an object unless one stands that is as good; the version that counts, which is kept
         until the date. Something else in its place is written over where versions are kept and
         nobody locked it."""
-        place, is_new = f"{self._store.place}{name}", True
-        if not self._store.put_once(name, content, until_us):
+        is_new = self._store.put_once(name, content, until_us)
+        if not is_new:
             found = self._holdings.objects(name)
-            if self._is_dated(found.chosen.get(name)) and is_ours(found.get(name)):
-                is_new = False
-            else:
+            if not self._is_dated(found.chosen.get(name)):
                 self._store.put_version(name, content, until_us)
+                is_new = True
+            elif not is_ours(found.get(name)):
+                raise self._taken(name)
         objects = self._holdings.objects(name)
         if is_new:
             self._written.append(name)
             if not is_ours(objects.get(name)):
-                raise ArchiveError(f"{place} is somebody else's and was locked first")
+                raise self._taken(name)
         version = objects.chosen[name]
         if self._store.keeps_dates:
-            kept = self._store.retention(name, version.id)
-            if not is_new and kept is not None and kept.until_us < until_us:
-                self._store.extend(name, version.id, until_us)
-                kept = self._store.retention(name, version.id)
-            if kept is None or not kept.is_compliance or kept.until_us < until_us:
-                raise LockError(
-                    f"{place} was written and is not locked until its date: the bucket needs "
-                    "Object Lock"
-                )
+            self._keep_until(version, until_us)
         return version
+
+    def _keep_until(self, version: Version, until_us: int) -> None:
+        """A date that is too early (another gateway keeps for fewer years) is moved."""
+        kept = self._store.retention(version.name, version.id)
+        if kept is not None and kept.is_compliance and kept.until_us < until_us:
+            self._store.extend(version.name, version.id, until_us)
+            kept = self._store.retention(version.name, version.id)
+        if kept is None or not kept.is_compliance or kept.until_us < until_us:
+            raise LockError(
+                f"{self._store.place}{version.name} was written and is not locked until its date: "
+                "the bucket needs Object Lock"
+            )
+
+    def _taken(self, name: str) -> ArchiveError:
+        return ArchiveError(
+            f"{self._store.place}{name} stands and is not what this log writes there: it is of "
+            "another region or key, or somebody else's"
+        )
 
     def _is_dated(self, version: Version | None) -> bool:
         """Whether it is locked, or the store locks nothing."""
