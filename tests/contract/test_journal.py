@@ -8,7 +8,7 @@ import pytest
 from gateway import canonical
 from gateway.audit.errors import EntryRefusedError, MovedError
 from gateway.audit.journal import JOURNAL_TYPES, SERVING_TYPES, JournalHeads
-from gateway.audit.port import Draft, Log
+from gateway.audit.port import Draft, Log, Removal
 from gateway.errors import LogUnavailableError
 from gateway.storage.engine import Engine
 from gateway.transparency.entry import parse_entry
@@ -22,6 +22,7 @@ from tests.fakes.open_logs import (
     new_store,
     run,
 )
+from tests.fakes.removals import entry_of
 from tests.fakes.sql_logs import (
     journal_rows,
     note,
@@ -94,6 +95,45 @@ def test_who_has_not_seen_the_newest_journal_entry_is_refused(opened: OpenLog, a
         assert log.health() is None
         await log.append([record("change.staged", 1)], after=1)
         assert await refuse_moved(log, [record("change.staged", 1)], 1) == (3, 1)
+
+    run(opened, body)
+
+
+def test_a_removal_stands_or_falls_with_its_entry(opened: OpenLog) -> None:
+    erased = Removal(class_ids=("1" * 48,))
+
+    async def is_there(log: Log) -> bool:
+        """Whether the payload stands: its class id may not be used again then."""
+        try:
+            await log.append([note("again")], [payload("1" * 48)])
+        except EntryRefusedError:
+            return True
+        return False
+
+    async def body(log: Log, read_all: ReadAll) -> None:
+        await log.append([note("a")], [payload("1" * 48)])
+        await log.append([record("change.staged", None)], after=-1)
+        newest = (await log.heads()).journal
+        with pytest.raises(MovedError):
+            await log.append([entry_of(erased, newest)], after=-1, removal=erased)
+        with pytest.raises(EntryRefusedError):
+            await log.append([entry_of(erased, 7)], after=newest, removal=erased)
+        assert await is_there(log)
+        size = len(read_all())
+        await log.append([entry_of(erased, newest)], after=newest, removal=erased)
+        assert len(read_all()) == size + 1
+        assert not await is_there(log)
+        assert log.health() is None
+
+    run(opened, body)
+
+
+def test_what_is_gone_already_is_no_error(opened: OpenLog) -> None:
+    erased = Removal(class_ids=("1" * 48,))
+
+    async def body(log: Log, _read_all: ReadAll) -> None:
+        await log.append([entry_of(erased, -1)], after=-1, removal=erased)
+        assert log.health() is None
 
     run(opened, body)
 

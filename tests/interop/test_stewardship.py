@@ -36,6 +36,7 @@ from gateway.storage.recorded_store import SqlRecordedEntries
 from tests.fakes.bundles import AUTHOR_KEY, real_opa, revised, sign_raw
 from tests.fakes.changes import ANN, BOB
 from tests.fakes.decisions import COLLECTOR, SENDER, body, proposal
+from tests.fakes.deeds import FakeRemovals
 from tests.fakes.log import ACTOR, ORIGIN
 from tests.fakes.recorded import bundle_files_of, service
 from tests.fakes.sql_logs import open_engine, open_log, stored_entries, verify
@@ -146,7 +147,8 @@ async def running(folder: Path) -> AsyncIterator[Process]:
         store = SqlBundleStore(database)
         async with run_lifecycle(config, log, store, ACTOR, clock, [], keys) as lifecycle:
             traffic = Traffic(SqlRecordedEntries(database, ORIGIN), log.vault)
-            steward = make_steward(config, lifecycle, log, traffic, clock, ACTOR)
+            removals = FakeRemovals()
+            steward = make_steward(config, lifecycle, log, traffic, clock, ACTOR, removals)
             process = Process(lifecycle, log)
             async with asyncio.TaskGroup() as beside:
                 tasks = [
