@@ -11,11 +11,14 @@ import typer
 from gateway.audit_archive_cli import archive
 from gateway.audit_cli import audit_app
 from gateway.audit_erase_cli import erase
+from gateway.audit_export_cli import export
 from gateway.audit_hold_cli import hold_app
 from gateway.audit_inspect_cli import inspect
 from gateway.audit_pack_cli import pack
+from gateway.audit_prove_cli import check_proof, prove
 from gateway.audit_purge_cli import purge
 from gateway.audit_replay_cli import replay
+from gateway.audit_timestamps_cli import timestamps
 from gateway.audit_verify_cli import verify
 from gateway.change_cli import change_app
 from gateway.errors import GatewayError
@@ -41,6 +44,10 @@ audit_app.command()(archive)
 audit_app.command()(inspect)
 audit_app.command()(pack)
 audit_app.command()(replay)
+audit_app.command()(timestamps)
+audit_app.command()(export)
+audit_app.command()(prove)
+audit_app.command("check-proof")(check_proof)
 audit_app.command()(purge)
 audit_app.command()(erase)
 audit_app.add_typer(hold_app, name="hold")
