@@ -105,6 +105,10 @@ class SqlLog:
         be written meanwhile; it is tried again by itself."""
         return self._sequencer.unscrubbed
 
+    def must_scrub(self) -> bool:
+        """Whether something that was removed may still be in the database's files."""
+        return self._sequencer.must_scrub
+
     def on_removal(self, listener: Callable[[Removal], None]) -> None:
         """Have `listener` told of each removal that this process comes to know of, its own and
         others', on the writing thread; it may not raise."""
