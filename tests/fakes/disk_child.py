@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import IO
 
 from gateway.errors import GatewayError
-from tests.fakes.failing_disk import Call, FailingDisk, Kind, begin_here, library, mark_here
+from tests.fakes.failing_disk import Call, FailingDisk, Kind, Levers, begin_here, library, mark_here
 
 _SECONDS = 60
 _REFUSED = 3
@@ -38,9 +38,10 @@ class End(Enum):
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What a scenario is given: the folder on the disk."""
+    """What a scenario is given: the folder on the disk, and the disk's levers."""
 
     folder: Path
+    levers: Levers
 
     def tell(self, what: str, **values: object) -> None:
         """Say something that leaves the process at this moment: an answer, a note."""
@@ -151,7 +152,7 @@ def _run(folder: str, control: str, trace: str, scenario: Scenario) -> int:
     signal.alarm(_SECONDS)
     begin_here(folder, control, trace)
     try:
-        asyncio.run(_await(scenario, World(Path(folder))))
+        asyncio.run(_await(scenario, World(Path(folder), Levers(Path(control)))))
     except GatewayError as error:
         mark_here(json.dumps({"what": "refused", "why": str(error)}).encode())
         return _REFUSED

@@ -108,6 +108,52 @@ class Call:
         return Flag.PLANTED in self.flags
 
 
+class Levers:
+    """The control block in the file `control`, which every process on the disk shares."""
+
+    def __init__(self, control: Path) -> None:
+        with control.open("r+b") as file:
+            self._block = mmap.mmap(file.fileno(), _CONTROL.size)
+
+    @property
+    def number(self) -> int:
+        """How many calls of the fault's kinds there were so far."""
+        found: int = struct.unpack_from("=q", self._block, 8 * _FIELDS.index("calls"))[0]
+        return found
+
+    def plan(self, fault: Fault) -> None:
+        """From now on this fault; `at` counts from the beginning (`number`)."""
+        last = min(fault.at + fault.times - 1, _FOREVER)
+        self._set(mode=0)
+        self._set(kinds=int(fault.kinds), first=fault.at, last=last, error=fault.error)
+        self._set(mode=int(fault.mode))
+
+    def fail(self, error: int, kinds: Kind = CHANGES) -> None:
+        """Every such call fails, until `heal`."""
+        self.plan(Fault(Mode.FAIL, at=1, times=_FOREVER, error=error, kinds=kinds))
+
+    def slow(self, seconds: float, kinds: Kind = Kind.SYNC) -> None:
+        """Each call of these kinds takes so long, until `heal`."""
+        self._set(delay_us=round(seconds * 1e6), delay_kinds=int(kinds))
+
+    def leave_room(self, size_bytes: int) -> None:
+        """Files may grow by so much in all, then the disk is full, until `heal`."""
+        self._set(space=size_bytes)
+
+    def heal(self) -> None:
+        """Every call works, at once, and there is room."""
+        self.plan(NO_FAULT)
+        self._set(space=-1, delay_us=0)
+
+    def close(self) -> None:
+        """Let go of the block."""
+        self._block.close()
+
+    def _set(self, **values: int) -> None:
+        for name, value in values.items():
+            struct.pack_into("=q", self._block, 8 * _FIELDS.index(name), value)
+
+
 class FailingDisk:
     """The disk below `folder`, for the processes that are started with `environment`. The files of
     the machinery lie in `place`, which is elsewhere."""
@@ -118,10 +164,9 @@ class FailingDisk:
         self.control = place / "control"
         self.trace = place / "trace"
         self.control.write_bytes(bytes(_CONTROL.size))
-        with self.control.open("r+b") as file:
-            self._block = mmap.mmap(file.fileno(), _CONTROL.size)
-        self.heal()
-        self.plan(fault)
+        self.levers = Levers(self.control)
+        self.levers.heal()
+        self.levers.plan(fault)
 
     @property
     def environment(self) -> Mapping[str, str]:
@@ -133,47 +178,13 @@ class FailingDisk:
             "FAILING_DISK_TRACE": str(self.trace),
         }
 
-    @property
-    def number(self) -> int:
-        """How many calls of the fault's kinds there were so far."""
-        found: int = struct.unpack_from("=q", self._block, 8 * _FIELDS.index("calls"))[0]
-        return found
-
-    def plan(self, fault: Fault) -> None:
-        """From now on this fault; `at` counts from the beginning (`number`)."""
-        last = min(fault.at + fault.times - 1, _FOREVER)
-        mode = int(fault.mode)
-        self._set(kinds=int(fault.kinds), mode=0, first=fault.at, last=last, error=fault.error)
-        self._set(mode=mode)
-
-    def fail_from_now(self, error: int, kinds: Kind = CHANGES) -> None:
-        """Every such call fails until `heal`."""
-        self.plan(Fault(Mode.FAIL, at=1, times=_FOREVER, error=error, kinds=kinds))
-
-    def heal(self) -> None:
-        """Every call works, and there is room."""
-        self.plan(NO_FAULT)
-        self._set(space=-1)
-
-    def slow(self, seconds: float, kinds: Kind = Kind.SYNC) -> None:
-        """Each call of these kinds takes so long."""
-        self._set(delay_us=round(seconds * 1e6), delay_kinds=int(kinds))
-
-    def leave_room(self, size_bytes: int) -> None:
-        """Files may grow by so much in all, then the disk is full."""
-        self._set(space=size_bytes)
-
     def calls(self) -> list[Call]:
         """The trace so far."""
         return list(read_trace(self.trace)) if self.trace.exists() else []
 
     def close(self) -> None:
         """Let go of the control block."""
-        self._block.close()
-
-    def _set(self, **values: int) -> None:
-        for name, value in values.items():
-            struct.pack_into("=q", self._block, 8 * _FIELDS.index(name), value)
+        self.levers.close()
 
 
 _FIELDS = (

@@ -1,6 +1,6 @@
 """What a disk holds when the machine dies, worked out from a trace of calls.
 
-The rules are those of POSIX and fsync(2), not of one kind of file system: what was written to a file
+The rules are those of POSIX and fsync(2), not of one file system: what was written to a file
 is on the disk when a later fsync of the file was answered, a name when a later fsync of its folder
 was. Anything else may be there in part or not at all. After an fsync that failed, what it should
 have brought to the disk is gone for good, although reading still shows it: a kernel marks such
