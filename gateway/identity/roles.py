@@ -12,6 +12,8 @@ LEDGER: Route = ("POST", "/v1/ledger")
 CHECKPOINT: Route = ("GET", "/v1/checkpoint")
 CONSISTENCY: Route = ("GET", "/v1/checkpoint/consistency")
 INCLUSION: Route = ("GET", "/v1/checkpoint/inclusion")
+COSIGNED: Route = ("GET", "/v1/checkpoint/cosigned")
+WITNESS_REPORT: Route = ("POST", "/v1/witness-report")
 TLOG_CHECKPOINT: Route = ("GET", "/tlog/checkpoint")
 # <level>/<three digits of the tile's number>…/<width of a partial tile>: up to 10^9 tiles.
 TLOG_TILES: tuple[Route, ...] = (
@@ -49,7 +51,7 @@ HOLDS: Route = ("GET", "/v1/holds")
 PLACE_HOLD: Route = ("POST", "/v1/holds")
 
 _HEALTH = frozenset({LIVENESS, READINESS})
-_EVIDENCE = frozenset({CHECKPOINT, CONSISTENCY, INCLUSION})
+_EVIDENCE = frozenset({CHECKPOINT, CONSISTENCY, INCLUSION, COSIGNED})
 _TLOG = frozenset({TLOG_CHECKPOINT, *TLOG_TILES})
 _QUEUE = frozenset({CHANGES, CHANGE, EXCEPTIONS, DUE, HOLDS})
 _PROPOSE = frozenset({PROPOSE_CHANGE, PROTECT, PROPOSE_EXCEPTION, DEED, MATCH})
@@ -58,7 +60,10 @@ _OUTER = frozenset({EVALUATION, EVALUATIONS, AUTHZEN})
 
 ALLOWED: Mapping[Role, frozenset[Route]] = MappingProxyType(
     {
-        Role.COLLECTOR: _HEALTH | _EVIDENCE | _OUTER | {DECISIONS, LEDGER, POLICY, EVENTS},
+        Role.COLLECTOR: _HEALTH
+        | _EVIDENCE
+        | _OUTER
+        | {DECISIONS, LEDGER, POLICY, EVENTS, WITNESS_REPORT},
         Role.AUDITOR: _HEALTH | _EVIDENCE | _TLOG | _QUEUE | {POLICY, METRICS},
         Role.OPERATOR: _HEALTH
         | _EVIDENCE

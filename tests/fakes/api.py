@@ -16,6 +16,8 @@ from gateway.api.evidence import evidence_router
 from gateway.api.health import Check, health_router
 from gateway.api.metrics import Metrics
 from gateway.api.tlog import tlog_router
+from gateway.api.witnessed import witnessed_router
+from gateway.audit.fork_reports import ForkReports
 from gateway.decisions.ledger import LedgerHead, LedgerService
 from gateway.errors import IdentityError, InputError
 from gateway.identity.roles import DECISIONS, LEDGER
@@ -26,6 +28,7 @@ from gateway.transparency.tiles import TilePlace
 from tests.fakes.decisions import COLLECTOR, FAR_US, Desk, make_desk
 from tests.fakes.log import ACTOR
 from tests.fakes.outer import Outer
+from tests.fakes.witnesses import SIGNER, MemoryWitnessedLog, Tree
 
 SUBJECTS = {
     Role.COLLECTOR: COLLECTOR,
@@ -114,6 +117,9 @@ class Service:
         self.metrics = Metrics()
         self.checks: dict[str, Check] = {}
         self.outer = Outer(self.desk, self.trust.identify, self.metrics)
+        self.cosigned: str | None = "cosigned note"
+        self.witnessed = MemoryWitnessedLog(Tree(), 20)
+        self.reports = ForkReports(self.desk.log, self.witnessed, [SIGNER.verifier])
         limits = limits or BodyLimits()
         denials = DenialRecorder(self.desk.log, self.desk.clock, ACTOR)
         ledger = LedgerService(self.desk.log, MemoryHeads())
@@ -124,6 +130,7 @@ class Service:
                 "decisions": decisions_router(decide, report),
                 "evidence": evidence_router(self.evidence, lambda: self.desk.policy),
                 "tlog": tlog_router(self.tiles),
+                "witnessed": witnessed_router(self.newest_cosigned, self.reports, limits, denials),
                 "health": health_router(self.checks, self.metrics),
                 **self.outer.routers(limits, denials),
             },
@@ -133,6 +140,10 @@ class Service:
             "0",
             {DECISIONS: decide, LEDGER: report},
         )
+
+    async def newest_cosigned(self) -> str | None:
+        """What the database has."""
+        return self.cosigned
 
     def call(
         self, method: str, path: str, uri: str | None = COLLECTOR, **more: Any
