@@ -24,7 +24,7 @@ from gateway.backup.manifest import (
 from gateway.clock import format_time
 from gateway.errors import VerificationError
 from gateway.storage import log_store
-from gateway.storage.engine import Engine, StorageError, open_database, read_transaction
+from gateway.storage.engine import open_database, read_transaction
 from gateway.storage.log_store import CheckpointRow
 from gateway.transparency.checkpoint import open_checkpoint
 from gateway.transparency.notes import Verifier
@@ -35,6 +35,7 @@ _PAGES = 2_000  # a step: the writer waits for no more than this
 _PAUSE_SECONDS = 0.01
 _DUMP_SECONDS = 6 * 3600
 _BUSY_SECONDS = 30.0
+_NEWEST = "SELECT size, root, note, edge FROM checkpoints WHERE log = ? ORDER BY size DESC LIMIT 1"
 _STAMP = str.maketrans({":": "", "-": "", ".": ""})
 
 
@@ -84,27 +85,21 @@ def _copy(url: str, log: str, part: Path, on_pages: OnPages) -> tuple[str, Check
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite":
         target = part / DATABASE_FILES[SQLITE]
-        _copy_sqlite(Path(parsed.database or ""), target, on_pages)
-        copy = open_database(f"sqlite:///{target}")
-        try:
-            row = _newest(copy, log)
-            with copy.connect() as connection:  # one file, with nothing beside it
-                connection.exec_driver_sql("PRAGMA journal_mode=DELETE")
-        finally:
-            copy.dispose()
-        return SQLITE, row
+        row = _copy_sqlite(Path(parsed.database or ""), target, log, on_pages)
+        return SQLITE, _require(row, log)
     return POSTGRESQL, _dump_postgresql(url, parsed, log, part / DATABASE_FILES[POSTGRESQL])
 
 
-def _copy_sqlite(source: Path, target: Path, on_pages: OnPages) -> None:
-    """SQLite's online backup: pages, some at a time; what is written meanwhile is in it."""
+def _copy_sqlite(source: Path, target: Path, log: str, on_pages: OnPages) -> CheckpointRow | None:
+    """SQLite's online backup: pages, some at a time; what is written meanwhile is in it. Gives the
+    newest checkpoint in the copy."""
     if not source.is_file():
         raise BackupError(f"{source}: there is no database")
     os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     try:
         with (
             closing(sqlite3.connect(source, timeout=_BUSY_SECONDS)) as old,
-            closing(sqlite3.connect(target)) as new,
+            closing(sqlite3.connect(target, isolation_level=None)) as new,
         ):
             old.backup(
                 new,
@@ -112,8 +107,11 @@ def _copy_sqlite(source: Path, target: Path, on_pages: OnPages) -> None:
                 progress=lambda _status, left, total: on_pages(total - left, total),
                 sleep=_PAUSE_SECONDS,
             )
+            new.execute("PRAGMA journal_mode=DELETE")  # one file, with nothing beside it
+            found = new.execute(_NEWEST, (log,)).fetchone()
     except sqlite3.Error as error:
         raise BackupError(f"{source} cannot be copied: {error}") from None
+    return None if found is None else CheckpointRow(*found)
 
 
 def _dump_postgresql(url: str, parsed: URL, log: str, target: Path) -> CheckpointRow:
@@ -168,14 +166,6 @@ def _environment(parsed: URL) -> Mapping[str, str]:
     told |= {f"PG{name.upper()}": str(value) for name, value in parsed.query.items()
              if name.startswith("ssl")}  # fmt: skip
     return {name: value for name, value in told.items() if value}
-
-
-def _newest(engine: Engine, log: str) -> CheckpointRow:
-    try:
-        with read_transaction(engine) as connection:
-            return _require(log_store.read_last_checkpoint(connection, log), log)
-    except StorageError as error:
-        raise BackupError(f"the copy cannot be read: {error}") from None
 
 
 def _require(row: CheckpointRow | None, log: str) -> CheckpointRow:

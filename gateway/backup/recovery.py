@@ -1,0 +1,193 @@
+"""Taking from an archive what the log had signed after a backup was made."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from gateway.audit.history import History
+from gateway.audit.journal import JOURNAL_TYPES, Journal, JournalLinkError
+from gateway.audit.removals import REMOVING_TYPES, removal_named_by
+from gateway.audit.removing import carry_out
+from gateway.audit.tree import LogTree
+from gateway.backup.errors import BackupError
+from gateway.errors import VerificationError
+from gateway.storage import journal_store, log_store
+from gateway.storage.engine import Connection, Engine, write_transaction
+from gateway.storage.journal_store import MarkedRow
+from gateway.storage.log_store import CheckpointRow, EntryRow
+from gateway.transparency.checkpoint import Checkpoint, open_checkpoint
+from gateway.transparency.entry import Fields, leaf_hash, read_fields
+from gateway.transparency.notes import Verifier
+from gateway.transparency.source import LogSource
+
+OnEntries = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """Entries `first` to `last` were taken from the archive (none when `last < first`); payloads of
+    classes that they name are not in an archive."""
+
+    first: int
+    last: int
+
+    @property
+    def count(self) -> int:
+        """How many entries."""
+        return max(0, self.last - self.first + 1)
+
+
+@dataclass
+class _Batch:
+    """Entries up to a checkpoint, not written yet."""
+
+    rows: list[EntryRow] = field(default_factory=list)
+    journal: list[MarkedRow] = field(default_factory=list)
+
+
+def recover(
+    engine: Engine,
+    verifier: Verifier,
+    archive: LogSource,
+    on_entries: OnEntries = lambda done, total: None,
+) -> Recovered:
+    """Append to the stored log what `archive` has of it beyond, up to the archive's last signed
+    checkpoint, each stretch in one transaction.
+
+    Nothing is believed: entries must follow the stored ones, and each stretch must lead to a
+    checkpoint that `verifier` signed. Erasures and purges among them are done again. Raises
+    BackupError when the two are different histories, LogBrokenError when the stored log does not
+    hold, StorageError and SourceError. What was recovered before an error stands.
+    """
+    recovery = _Recovery(engine, verifier, archive)
+    first = recovery.open()
+    total = archive.estimate_entries()
+    while recovery.next_stretch():
+        on_entries(recovery.size, total)
+    return Recovered(first, recovery.size - 1)
+
+
+class _Recovery:
+    def __init__(self, engine: Engine, verifier: Verifier, archive: LogSource) -> None:
+        self._engine = engine
+        self._verifier = verifier
+        self._archive = archive
+        self._log = verifier.name
+        self._history = History(verifier.name, verifier)
+        self._tree = LogTree()
+        self._journal = Journal()
+        self._heads: Iterator[Checkpoint] = iter(())
+        self._rows: Iterator[tuple[int, bytes]] = iter(())
+
+    @property
+    def size(self) -> int:
+        """Entries that stand."""
+        return self._tree.size
+
+    def open(self) -> int:
+        """The stored tree, held against the archive; gives the first entry to take."""
+        with write_transaction(self._engine, self._log) as connection:
+            self._tree, _ = self._history.restore(connection)
+            self._journal = self._history.restore_journal(connection, self._tree.size)
+            signed = self._tree.size
+            self._history.catch_up(connection, self._tree, self._journal, _ignore)
+            self._verify_tail(connection, signed)
+        self._heads = self._signed_heads(self._tree.size)
+        self._rows = self._entries(self._tree.size)
+        return self._tree.size
+
+    def next_stretch(self) -> bool:
+        """Take the entries up to the archive's next checkpoint; False after the last."""
+        head = next(self._heads, None)
+        if head is None:
+            return False
+        with write_transaction(self._engine, self._log) as connection:
+            batch = _Batch()
+            removing: list[Fields] = []
+            while self._tree.size < head.size:
+                fields = self._take(batch)
+                if fields["type"] in REMOVING_TYPES:
+                    removing.append(fields)
+            if self._tree.root() != head.root:
+                raise self._another(f"the root that was signed at {head.size} entries is another")
+            self._write(connection, batch, head)
+            named = [removal_named_by(fields["type"], fields["body"]) for fields in removing]
+            carry_out(connection, self._log, named)
+        self._tree.mark_stored()
+        return True
+
+    def _take(self, batch: _Batch) -> Fields:
+        seq = self._tree.size
+        found = next(self._rows, None)
+        if found is None or found[0] != seq:
+            raise BackupError(
+                f"entry {seq} of log {self._log} is not in the archive, which has later ones: "
+                "run `gateway audit verify` over the archive"
+            )
+        try:
+            fields = read_fields(found[1])
+        except VerificationError as error:
+            raise self._another(f"entry {seq}: {error}") from None
+        if (fields["log"], fields["seq"], fields["prev"]) != (
+            self._log,
+            seq,
+            self._tree.head.hex(),
+        ):
+            raise self._another(f"entry {seq} does not follow the stored entry before it")
+        leaf = leaf_hash(found[1])
+        batch.rows.append(EntryRow(seq, found[1], leaf))
+        if fields["type"] in JOURNAL_TYPES:
+            self._follow(fields)
+            # Without a mark: the checkpoint that is stored with it vouches for it.
+            batch.journal.append(MarkedRow(seq, fields["type"], None))
+        self._tree.append(leaf)
+        return fields
+
+    def _follow(self, fields: Fields) -> None:
+        try:
+            self._journal.follow(fields["seq"], fields["type"], fields["body"])
+        except JournalLinkError as error:
+            raise self._another(f"entry {fields['seq']}: {error}") from None
+
+    def _write(self, connection: Connection, batch: _Batch, head: Checkpoint) -> None:
+        log_store.insert_entries(connection, self._log, batch.rows)
+        journal_store.insert_journal(connection, self._log, batch.journal)
+        log_store.upsert_tiles(connection, self._log, self._tree.unstored_tiles())
+        row = CheckpointRow(head.size, head.root, head.note, self._tree.edge_bytes())
+        log_store.insert_checkpoint(connection, self._log, row)
+
+    def _verify_tail(self, connection: Connection, signed: int) -> None:
+        """What the backup holds beyond its newest checkpoint must be what was signed later."""
+        kept = log_store.read_leaf_hashes(connection, self._log, signed, self._tree.size)
+        for (seq, data), leaf in zip(self._entries(signed), kept, strict=False):
+            if leaf_hash(data) != leaf:
+                raise self._another(f"entry {seq} is another one in the archive")
+
+    def _entries(self, first: int) -> Iterator[tuple[int, bytes]]:
+        for batch in self._archive.entries(first):
+            for seq, data, _ in batch:
+                if isinstance(seq, int) and isinstance(data, bytes):
+                    yield seq, data
+
+    def _signed_heads(self, size: int) -> Iterator[Checkpoint]:
+        """The archive's checkpoints beyond `size` that hold, each size once."""
+        last = size
+        for claimed, _root, note in self._archive.checkpoints(size + 1):
+            if not isinstance(claimed, int) or claimed <= last or not isinstance(note, bytes):
+                continue
+            try:
+                head = open_checkpoint(note.decode(errors="replace"), self._verifier)
+            except VerificationError:
+                continue  # another note of this size may hold; if none does, the next one covers it
+            if head.size == claimed:
+                last = head.size
+                yield head
+
+    def _another(self, what: str) -> BackupError:
+        return BackupError(
+            f"the archive and the database are different histories of log {self._log}: {what}. "
+            "Keep both as evidence and verify both"
+        )
+
+
+def _ignore(_seq: int, _data: bytes) -> None:
+    """Counts are read by the first flush."""
