@@ -145,6 +145,16 @@ PARTS = (
         version_pattern=r"^Version *: *v1\.8\.0$",
         version_variable="main.Version=v1.8.0",
     ),
+    # It does not say its version; its usage shows that it runs.
+    Part(
+        name="fsck",
+        version="1.0.4",
+        module="github.com/transparency-dev/tessera",
+        checksum="h1:IXjGowubcLR0T3zUQrysSMKgtTh9KGKQ0iajUiubyP4=",
+        package="./cmd/fsck",
+        version_args=("-help",),
+        version_pattern=r"Base tlog-tiles URL",
+    ),
 )
 
 
@@ -204,7 +214,7 @@ def is_sound(part: Part, binary: Path) -> bool:
     except (OSError, subprocess.TimeoutExpired):
         return False
     return answer.returncode == 0 and bool(
-        re.search(part.version_pattern, answer.stdout, re.MULTILINE)
+        re.search(part.version_pattern, answer.stdout + answer.stderr, re.MULTILINE)
     )
 
 
