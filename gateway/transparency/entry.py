@@ -16,7 +16,7 @@ HASH_BYTES = 32
 GENESIS = bytes(HASH_BYTES)
 
 _VERSION = 1
-_NAMES = {"actor", "body", "log", "prev", "seq", "time", "type", "v"}
+ENTRY_FIELDS = frozenset({"actor", "body", "log", "prev", "seq", "time", "type", "v"})
 _is_hash = re.compile(r"[0-9a-f]{64}").fullmatch
 _is_time = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9]\.[0-9]{6}Z"
@@ -94,19 +94,28 @@ class Fields(TypedDict):
     v: int
 
 
-def read_fields(data: bytes) -> Fields:
-    """As `parse_entry`, without building an Entry: the verifier's loop compares these as text."""
+def read_fields(data: bytes, *, is_any_form: bool = False) -> Fields:
+    """As `parse_entry`, without building an Entry: the verifier's loop compares these as text.
+    `is_any_form`: JSON that is not canonical is let pass."""
     if len(data) > MAX_ENTRY_BYTES:
         raise EntryError(f"{len(data)} bytes, the limit is {MAX_ENTRY_BYTES}")
     try:
-        value = canonical.decode(data)
+        value = canonical.decode_any(data) if is_any_form else canonical.decode(data)
     except CanonicalError as error:
         raise EntryError(str(error)) from None
-    if not isinstance(value, dict) or value.keys() != _NAMES:
-        raise EntryError(f"not an object with exactly the fields {', '.join(sorted(_NAMES))}")
+    if not isinstance(value, dict) or value.keys() != ENTRY_FIELDS:
+        raise EntryError(f"not an object with exactly the fields {', '.join(sorted(ENTRY_FIELDS))}")
     fields = cast(Fields, value)
     _check_shapes(fields)
     return fields
+
+
+def is_entry_time(text: str) -> bool:
+    """Whether `text` is a time as entries have it."""
+    try:
+        return _is_time(text) is not None and _minute_us(text[:16]) >= 0
+    except EntryError:
+        return False
 
 
 def _check_shapes(fields: Fields) -> None:

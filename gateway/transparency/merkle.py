@@ -59,6 +59,24 @@ class CompactRange:
         edge.append(leaf)
         self._size += 1
 
+    def append_subtree(self, level: int, node: bytes) -> None:
+        """Add the root of a complete subtree over 2^`level` leaves; raises ProofError unless it
+        falls on its place."""
+        below, rest = self._size >> level, self._size & ((1 << level) - 1)
+        if rest:
+            raise ProofError(f"a subtree of {1 << level} leaves has no place at {self._size}")
+        while below & 1:
+            node = node_hash(self._edge.pop(), node)
+            below >>= 1
+        self._edge.append(node)
+        self._size += 1 << level
+
+    def copy(self) -> "CompactRange":
+        """Another range that grows on its own from here."""
+        made = CompactRange()
+        made._size, made._edge = self._size, self._edge.copy()
+        return made
+
     def extend(self, leaves: Iterable[bytes]) -> None:
         """Add leaf hashes in order."""
         for leaf in leaves:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from gateway.canonical import Value
 from gateway.errors import VerificationError
-from gateway.transparency.checkpoint import Checkpoint, open_checkpoint
+from gateway.transparency.checkpoint import Checkpoint, read_unverified_checkpoint
 from gateway.transparency.errors import SourceError
 from gateway.transparency.notes import MAX_NOTE_BYTES, Verifier
 from gateway.transparency.sqlite_source import SqliteSource
@@ -60,11 +60,14 @@ def read_key(text: str) -> Verifier:
 def read_checkpoint(path: Path, verifier: Verifier) -> Checkpoint:
     """The signed checkpoint in a file; raises SourceError when it cannot vouch for anything."""
     try:
-        return open_checkpoint(_read_text(path, "checkpoint"), verifier)
+        opened = read_unverified_checkpoint(_read_text(path, "checkpoint"))
     except SourceError:
         raise
     except VerificationError as error:
         raise SourceError(f"the checkpoint in {path} cannot be used: {error}") from None
+    if opened.origin != verifier.name:
+        raise SourceError(f"the checkpoint in {path} is of log {opened.origin[:80]!r}")
+    return opened
 
 
 def describe(verdict: Verdict) -> Iterator[tuple[str, str]]:

@@ -5,13 +5,14 @@ changed entry, or one that is missing, on its successor's word alone; when a lat
 agrees, that word was true, and every entry whose bytes match it stands.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
-from gateway.transparency.entry import HASH_BYTES, leaf_hash, read_fields
-from gateway.transparency.errors import EntryError
-from gateway.transparency.merkle import CompactRange
-from gateway.transparency.seals import Seal, Seals
+from gateway.transparency.entry import HASH_BYTES, Fields, leaf_hash, read_fields
+from gateway.transparency.errors import EntryError, NoteError
+from gateway.transparency.keys import HANDED_OVER
+from gateway.transparency.seals import Seal
+from gateway.transparency.source import LogSource
+from gateway.transparency.walk import Walk
 
 Row = tuple[object, object, object]
 
@@ -25,36 +26,34 @@ class Salvage:
     last_bad_seq: int | None = None
 
 
-def salvage(
-    rows: Iterable[Row], tree: CompactRange, pending: bytes | None, seals: Seals
-) -> Salvage:
-    """Carry `tree` on over `rows`, which start at the row of the break.
-
-    `pending` is the leaf hash of the last entry read, when it is not in the tree yet. Raises
-    SourceError when the evidence cannot be read on.
-    """
-    walk = _Walk(tree, pending, seals)
-    for row in rows:
-        if not walk.step(row):
-            return walk.found
-    walk.finish()
-    return walk.found
+def salvage(source: LogSource, walk: Walk) -> Salvage:
+    """Carry the tree of `walk`, which stands before a break, on over what follows. Raises
+    SourceError when the evidence cannot be read on."""
+    carrier = _Carrier(source, walk)
+    for batch in source.entries(walk.size):
+        for row in batch:
+            if not carrier.step(row):
+                return carrier.found
+    carrier.finish()
+    return carrier.found
 
 
-class _Walk:
-    def __init__(self, tree: CompactRange, pending: bytes | None, seals: Seals) -> None:
+class _Carrier:
+    def __init__(self, source: LogSource, walk: Walk) -> None:
         self.found = Salvage()
-        self._tree = tree
-        self._seals = seals
-        self._next_seq = tree.size + (pending is not None)
-        self._computed = pending  # of the entry that enters the tree next, from its bytes
-        self._fallback = pending  # what to take when its successor cannot say
+        self._source = source
+        self._tree = walk.tree
+        self._seals = walk.seals
+        self._chain = walk.chain
+        self._next_seq = walk.size
+        self._computed = walk.pending  # of the entry that enters the tree next, from its bytes
+        self._fallback = walk.pending  # what to take when its successor cannot say
         self._last_bad: int | None = None
 
     def step(self, row: Row) -> bool:
         """Take one row; False when the tree cannot be carried further."""
         seq, data, stored = row
-        if type(seq) is not int or seq > self._next_seq + 1:
+        if type(seq) is not int or (seq > self._next_seq + 1 and not self._bridge(seq)):
             return False
         if seq < self._next_seq:  # a double; which of the two was signed shows in the successor
             return True
@@ -62,9 +61,12 @@ class _Walk:
             if self._tree.size < self._next_seq and not self._grow(self._fallback):
                 return False
             self._computed = self._fallback = None
-        claimed = _claimed_prev(seq, data)
+        fields = _read(seq, data)
+        claimed = bytes.fromhex(fields["prev"]) if fields else None
         if self._tree.size < seq and not self._grow(claimed or self._fallback):
             return False
+        if fields and fields["type"] == HANDED_OVER:
+            self._chain.note_handover(seq, fields["body"])
         self._computed = leaf_hash(data) if isinstance(data, bytes) else None
         is_hash = isinstance(stored, bytes) and len(stored) == HASH_BYTES
         self._fallback = stored if is_hash and isinstance(stored, bytes) else self._computed
@@ -76,21 +78,51 @@ class _Walk:
         if self._tree.size < self._next_seq:
             self._grow(self._fallback)
 
+    def _bridge(self, seq: int) -> bool:
+        """Over several entries that are not there, by the hashes kept of them."""
+        first = self._next_seq
+        hashes = self._source.leaf_hashes(first, seq)
+        if len(hashes) != seq - first:
+            return False
+        if self._tree.size < first and not self._grow(self._fallback):
+            return False
+        for leaf in hashes[:-1]:
+            self._computed = None
+            self._grow(leaf)
+        self._computed, self._fallback = None, hashes[-1]
+        self._next_seq = seq
+        return True
+
     def _grow(self, leaf: bytes | None) -> bool:
         if leaf is None:
             return False
         if leaf != self._computed:
             self._last_bad = self._tree.size
         self._tree.append(leaf)
-        for seal in self._seals.take_up_to(self._tree.size):
-            if isinstance(seal, Seal) and seal.is_head_of(self._tree):
-                self.found = Salvage(seal, self._last_bad)
+        wanted = self._seals.next_size
+        if wanted is not None and wanted <= self._tree.size:
+            self._meet_seals()
         return True
 
+    def _meet_seals(self) -> None:
+        head = self._tree.range()
+        root = head.root()
+        for claim in self._seals.take_up_to(head.size):
+            try:
+                seal = claim.open(self._chain)
+            except NoteError:
+                try:  # out of turn, and yet something that the auditor trusts says so
+                    seal = Seal(self._chain.open_outside(claim.note_text()), claim.kind)
+                except NoteError:
+                    continue
+            if seal.size == head.size and seal.checkpoint.root == root:
+                self.found = Salvage(seal, self._last_bad)
+                self._chain.take_note(seal.checkpoint)
 
-def _claimed_prev(seq: int, data: object) -> bytes | None:
+
+def _read(seq: int, data: object) -> Fields | None:
     try:
         fields = read_fields(data) if isinstance(data, bytes) else None
     except EntryError:
         return None
-    return bytes.fromhex(fields["prev"]) if fields and fields["seq"] == seq else None
+    return fields if fields and fields["seq"] == seq else None

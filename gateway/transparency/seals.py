@@ -1,15 +1,26 @@
-"""The signed heads that a log is held against, smallest first: its stored checkpoints and those
-kept outside."""
+"""The signed heads that a log is held against, smallest first: its stored checkpoints, stored ones
+that witnesses cosigned, and those kept outside."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeAlias
 
-from gateway.transparency.checkpoint import Checkpoint, open_checkpoint
+from gateway.transparency.checkpoint import Checkpoint, read_unverified_checkpoint
 from gateway.transparency.errors import NoteError
-from gateway.transparency.merkle import CompactRange
-from gateway.transparency.notes import Verifier
+from gateway.transparency.keys import KeyChain
+from gateway.transparency.source import StoredRow
 
-StoredRow = tuple[object, object, object]
+IsWitnessed: TypeAlias = Callable[[str], bool]
+
+
+class Kind(StrEnum):
+    """Where a seal comes from. Outside seals say how long the log must be."""
+
+    STORED = "stored"
+    COSIGNED = "cosigned"
+    OUTSIDE = "outside"
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,72 +28,121 @@ class Seal:
     """A checkpoint whose signature holds."""
 
     checkpoint: Checkpoint
-    is_outside: bool
+    kind: Kind
+
+    @property
+    def size(self) -> int:
+        """How many entries it signed."""
+        return self.checkpoint.size
+
+    @property
+    def is_outside(self) -> bool:
+        """Whether whoever holds the log could not have made it alone."""
+        return self.kind is not Kind.STORED
 
     @property
     def name(self) -> str:
         """How sentences call it."""
-        kind = "outside" if self.is_outside else "stored"
-        return f"{kind} checkpoint of {self.checkpoint.size} entries"
+        return f"{self.kind} checkpoint of {self.size} entries"
 
-    def is_head_of(self, tree: CompactRange) -> bool:
-        """Whether it is the head of this very tree."""
-        return self.checkpoint.size == tree.size and self.checkpoint.root == tree.root()
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A seal that nobody has looked at. `size` is 0 where the row gives no number, so that it is
+    met (and refused) at once."""
+
+    size: int
+    kind: Kind
+    row: StoredRow
+
+    def open(self, chain: KeyChain) -> Seal:
+        """The seal, once a key whose turn it was signed it; raises NoteError."""
+        size, root, note = self.row
+        if not isinstance(note, bytes) or type(size) is not int:
+            raise NoteError("its row holds values of other types")
+        try:
+            text = note.decode()
+        except UnicodeDecodeError:
+            raise NoteError("its note is not UTF-8") from None
+        opened = chain.open_outside(text) if self.kind is Kind.OUTSIDE else chain.open(text)
+        if opened.size != size or (self.kind is Kind.STORED and opened.root != root):
+            raise NoteError("its columns are not what its signed note says")
+        return Seal(opened, self.kind)
+
+    def note_text(self) -> str:
+        """The note, whatever it is worth."""
+        note = self.row[2]
+        return note.decode(errors="replace") if isinstance(note, bytes) else ""
 
 
 class Seals:
-    """Streams stored checkpoint rows `(size, root, note)` and outside checkpoints in order of size.
-
-    Rows come from whoever is being checked: nothing is believed of them before the signature.
-    """
+    """Streams claims in order of size, of equal sizes the stored ones first."""
 
     def __init__(
-        self, stored: Iterable[StoredRow], outside: Sequence[Checkpoint], verifier: Verifier
+        self,
+        stored: Iterable[StoredRow] = (),
+        outside: Sequence[Checkpoint] = (),
+        cosigned: Iterable[StoredRow] = (),
+        is_witnessed: IsWitnessed | None = None,
     ) -> None:
-        self._stored = iter(stored)
-        self._outside = sorted(outside, key=lambda checkpoint: checkpoint.size, reverse=True)
-        self._verifier = verifier
-        self._row = next(self._stored, None)
+        """Of `outside`, nothing but the form is known yet; of `cosigned` those count that
+        `is_witnessed` says so of."""
+        kept = sorted(outside, key=lambda checkpoint: checkpoint.size)
+        self._outside_sizes = [checkpoint.size for checkpoint in kept]
+        self._back: deque[Claim] = deque()
+        self._streams = [
+            (Claim(_claimed(row), Kind.STORED, row) for row in stored),
+            _witnessed(cosigned, is_witnessed),
+            (Claim(one.size, Kind.OUTSIDE, (one.size, None, one.note.encode())) for one in kept),
+        ]
+        self._waiting = [next(stream, None) for stream in self._streams]
 
     @property
     def next_size(self) -> int | None:
-        """The size that the next seal claims, None after the last; a row whose size is no number
-        claims 0, so that it is met (and refused) at once."""
-        sizes = [self._outside[-1].size] if self._outside else []
-        if self._row is not None:
-            sizes.append(_claimed_size(self._row))
-        return min(sizes, default=None)
+        """The size that the next seal claims, None after the last."""
+        if self._back:
+            return self._back[0].size
+        return min((claim.size for claim in self._waiting if claim), default=None)
 
-    def take(self) -> Seal:
-        """The next seal, of equal sizes the stored one first; raises NoteError when a stored row is
-        not what the log signed."""
-        row = self._row
-        if row is not None and _claimed_size(row) == self.next_size:
-            self._row = next(self._stored, None)
-            return Seal(_open_row(row, self._verifier), is_outside=False)
-        return Seal(self._outside.pop(), is_outside=True)
+    def outside_sizes(self, first: int, last: int) -> tuple[int, ...]:
+        """Where there are outside checkpoints."""
+        return tuple(size for size in self._outside_sizes if first <= size <= last)
 
-    def take_up_to(self, size: int) -> Iterator[Seal | NoteError]:
-        """Every seal of at most `size`; a stored row that does not hold comes as its error."""
-        while (claimed := self.next_size) is not None and claimed <= size:
-            try:
-                yield self.take()
-            except NoteError as error:
-                yield error
+    def put_back(self, claims: Sequence[Claim]) -> None:
+        """Claims that were taken and not looked at come again."""
+        self._back.extendleft(reversed(claims))
+
+    def take_up_to(self, size: int) -> Iterator[Claim]:
+        """Every claim of at most `size`."""
+        while self._back:
+            if self._back[0].size > size:
+                return
+            yield self._back.popleft()
+        while (at := self._first()) is not None:
+            claim = self._waiting[at]
+            if claim is None or claim.size > size:
+                return
+            self._waiting[at] = next(self._streams[at], None)
+            yield claim
+
+    def _first(self) -> int | None:
+        found = [(claim.size, at) for at, claim in enumerate(self._waiting) if claim]
+        return min(found)[1] if found else None
 
 
-def _claimed_size(row: StoredRow) -> int:
-    return row[0] if isinstance(row[0], int) else 0
+def _claimed(row: StoredRow) -> int:
+    return row[0] if type(row[0]) is int else 0
 
 
-def _open_row(row: StoredRow, verifier: Verifier) -> Checkpoint:
-    size, root, note = row
-    if not (isinstance(size, int) and isinstance(root, bytes) and isinstance(note, bytes)):
-        raise NoteError("its row holds values of other types")
-    try:
-        checkpoint = open_checkpoint(note.decode(), verifier)
-    except UnicodeDecodeError:
-        raise NoteError("its note is not UTF-8") from None
-    if (checkpoint.size, checkpoint.root) != (size, root):
-        raise NoteError("its columns are not what its signed note says")
-    return checkpoint
+def _witnessed(rows: Iterable[StoredRow], is_witnessed: IsWitnessed | None) -> Iterator[Claim]:
+    if is_witnessed is None:
+        return
+    for row in rows:
+        note = row[2]
+        text = note.decode(errors="replace") if isinstance(note, bytes) else ""
+        try:
+            size = read_unverified_checkpoint(text).size
+        except NoteError:
+            continue  # no anchor: what is not cosigned by whom it must be proves nothing
+        if is_witnessed(text):
+            yield Claim(size, Kind.COSIGNED, (size, None, text.encode()))

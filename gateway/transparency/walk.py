@@ -1,0 +1,315 @@
+"""Where a verification stands: everything that is known of a log up to an entry.
+
+The tree lags one entry behind: a leaf enters when its successor's `prev` (or the log's end) has
+confirmed it, so that a break in the chain is found before a root.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from gateway.canonical import Value
+from gateway.transparency.beside import JournalIndex, Payloads, StoredEdges
+from gateway.transparency.blocks import EVALUATIONS, OPENED, PAYLOADS_SEALED, Block, Special
+from gateway.transparency.checkpoint import read_unverified_checkpoint
+from gateway.transparency.entry import GENESIS
+from gateway.transparency.errors import NoteError, SignatureError, UnsignedError
+from gateway.transparency.finding import Finding, missing
+from gateway.transparency.growth import GrowingTree
+from gateway.transparency.journal_types import JOURNAL_TYPES, UNLINKED_TYPES
+from gateway.transparency.keys import HANDED_OVER, KeyChain
+from gateway.transparency.merkle import CompactRange
+from gateway.transparency.removals import TYPES as REMOVAL_TYPES
+from gateway.transparency.removals import Removals
+from gateway.transparency.seals import Claim, Kind, Seal, Seals
+from gateway.transparency.source import LogSource, database_of
+from gateway.transparency.stored_tiles import StoredTiles
+from gateway.transparency.verdict import Word
+
+
+class Walk:
+    """`size` entries hold by themselves and follow each other; `head` is the leaf hash of the last
+    (None: not known), `pending` the same while it is not in the tree."""
+
+    def __init__(self, source: LogSource, chain: KeyChain, seals: Seals) -> None:
+        database = database_of(source)
+        self.chain = chain
+        self.seals = seals
+        self.removals = Removals()
+        self.tiles = StoredTiles(source, must_be=database is not None)
+        self.edges = StoredEdges(database.edges()) if database else None
+        self.journal = JournalIndex(database.journal_rows()) if database else None
+        self.payloads = Payloads(database) if database else None
+        self.tree = GrowingTree(on_tile=self.tiles.take)
+        self.start = 0  # where the evidence begins
+        self.size = 0
+        self.head: bytes | None = GENESIS
+        self.pending: bytes | None = None
+        self.time = ""
+        self.clock_seq: int | None = None
+        self.newest: Seal | None = None
+        self.outside: Seal | None = None  # the newest from outside that holds
+        self.sealed = 0  # under the newest stored or outside seal that holds
+        self.checkpoints = 0
+        self.anchors: list[tuple[int, str]] = []  # (size, root) of outside seals that hold
+        self.unusable: str | None = None  # why an outside checkpoint says nothing
+        self.link_problem: Finding | None = None
+        self._newest_journal = -1
+
+    def begin_late(self, size: int, base: CompactRange) -> None:
+        """Entries before `size` are not in the evidence; of the tree over them, the edge is."""
+        self.tree = GrowingTree(base, self.tiles.take)
+        self.start = self.size = size
+        self.head = None
+        self.removals.open_gap(0, size - 1)
+
+    def take(self, block: Block) -> None:
+        """Take the next entries, which hold by themselves; raises Finding for a seal."""
+        if block.first_time < self.time and self.clock_seq is None:
+            self.clock_seq = self.size
+        if self.clock_seq is None:
+            self.clock_seq = block.clock_seq
+        self.time = block.last_time
+        first, at = self.size, 0
+        for special in block.specials:
+            end = special.seq - first + 1
+            self._feed(block.leaves[at:end])
+            self.note(special)
+            at = end
+        self._feed(block.leaves[at:])
+
+    def take_hashes(self, leaves: Sequence[bytes]) -> None:
+        """Take entries of which only the hashes are left."""
+        self._feed(leaves)
+
+    def confirm(self) -> None:
+        """The last entry is confirmed: it enters the tree, and its seals are met."""
+        if self.pending is not None:
+            self.tree.append(self.pending)
+            self.pending = None
+        self.meet_seals(self.size, self.tree.range())
+
+    def note(self, special: Special) -> None:
+        """Take what an entry says about the log."""
+        seq, type_, body, items = special
+        if type_ == EVALUATIONS:
+            if self.payloads:
+                self.payloads.note_evaluations(items)
+            return
+        if type_ == PAYLOADS_SEALED:
+            if self.payloads:
+                self.payloads.take(seq, body)
+            return
+        if type_ == OPENED:
+            if seq == 0:
+                self.chain.note_opening(body)
+            return
+        if type_ == HANDED_OVER:
+            self.chain.note_handover(seq, body)
+        if type_ in REMOVAL_TYPES:
+            self.removals.note(seq, type_, body)
+        if type_ in JOURNAL_TYPES:
+            self._follow(seq, type_, body)
+
+    def meet_seals(self, size: int, tree: CompactRange) -> None:
+        """Hold every seal of at most `size` against the tree of that size; raises Finding."""
+        next_size = self.seals.next_size
+        if next_size is None or next_size > size:
+            return
+        for claim in self.seals.take_up_to(size):
+            seal = self.open(claim)
+            if seal is None:
+                continue
+            if seal.checkpoint.size != tree.size or seal.checkpoint.root != tree.root():
+                raise self._rewritten(seal)
+            self.accept(seal, tree)
+
+    def accept(self, seal: Seal, tree: CompactRange) -> None:
+        """A seal holds over `tree`."""
+        self.newest = seal
+        self.sealed = seal.size
+        self.chain.take_note(seal.checkpoint)
+        if seal.is_outside:
+            self.outside = seal
+            self.anchors.append((seal.size, seal.checkpoint.root.hex()))
+            return
+        self.checkpoints += 1
+        self.tiles.seal(seal.size, self.tree)
+        if self.edges:
+            self.edges.take(seal.size, tree.edge_bytes())
+
+    def finish(self) -> None:
+        """All entries and seals were met: what lies beside the entries; raises the first Finding
+        among what was kept for now."""
+        sealed = self.sealed
+        gap = self.removals.find_unexplained_gap(sealed)
+        if gap is not None:
+            raise missing(*gap, ", and no approved purge under a checkpoint says so")
+        if self.link_problem:
+            raise self.link_problem
+        self.tiles.finish(self.tree)
+        if self.journal:
+            self.journal.finish()
+        if self.payloads:
+            self.payloads.finish(self.removals, sealed)
+        for part in (self.journal, self.edges, self.tiles, self.payloads):
+            if part and part.problem:
+                raise part.problem
+
+    def as_value(self) -> dict[str, Value]:
+        """The state, to be kept; taken between blocks."""
+        return {
+            "size": self.size,
+            "start": self.start,
+            "head": _hex(self.head),
+            "pending": _hex(self.pending),
+            "time": self.time,
+            "clock_seq": self.clock_seq,
+            "newest": _seal_value(self.newest),
+            "outside": _seal_value(self.outside),
+            "sealed": self.sealed,
+            "checkpoints": self.checkpoints,
+            "anchors": [list(anchor) for anchor in self.anchors],
+            "newest_journal": self._newest_journal,
+            "link_problem": self.link_problem.sentence if self.link_problem else None,
+            "chain": self.chain.as_value(),
+            "tree": self.tree.as_value(),
+            "removals": self.removals.as_value(),
+            "payloads": self.payloads.as_value() if self.payloads else None,
+        }
+
+    def restore(self, value: dict[str, Any]) -> None:
+        """Go on from a state that `as_value` gave; raises KeyError, TypeError, ValueError and
+        VerificationError for one that was not."""
+        self.size, self.start = int(value["size"]), int(value["start"])
+        self.head, self.pending = _unhex(value["head"]), _unhex(value["pending"])
+        self.time, self.clock_seq = value["time"], value["clock_seq"]
+        self.sealed, self.checkpoints = int(value["sealed"]), int(value["checkpoints"])
+        self.anchors = [(int(size), str(root)) for size, root in value["anchors"]]
+        self._newest_journal = int(value["newest_journal"])
+        self.chain.restore(value["chain"])
+        self.tree.restore(value["tree"])
+        self.removals.restore(value["removals"])
+        self.newest = _read_seal(value["newest"], self.chain)
+        self.outside = _read_seal(value["outside"], self.chain)
+        if self.payloads and value["payloads"]:
+            self.payloads.restore(value["payloads"])
+        if self.edges:
+            self.edges.skip(self.sealed)
+        if self.journal:
+            self.journal.skip(self.size)
+        self.tiles.skip(self.tree.size // 256)
+        if self.newest:
+            self.tiles.seal(self.sealed, self.tree)
+
+    def _feed(self, leaves: Sequence[bytes]) -> None:
+        if not leaves:
+            return
+        self.confirm_quickly()
+        size, count = self.size, len(leaves)
+        at = 0
+        while (wanted := self.seals.next_size) is not None and wanted <= size + count - 1:
+            end = max(wanted - size, at)
+            self.tree.extend(leaves[at:end])
+            at = end
+            self.size = size + at
+            self.head = leaves[at - 1] if at else self.head
+            self.meet_seals(self.size, self.tree.range())
+        self.tree.extend(leaves[at:-1])
+        self.size, self.head = size + count, leaves[-1]
+        self.pending = leaves[-1]
+
+    def confirm_quickly(self) -> None:
+        """As `confirm`, without a look at the tree where no seal waits."""
+        if self.pending is not None:
+            self.tree.append(self.pending)
+            self.pending = None
+        wanted = self.seals.next_size
+        if wanted is not None and wanted <= self.size:
+            self.meet_seals(self.size, self.tree.range())
+
+    def _follow(self, seq: int, type_: str, body: dict[str, Value]) -> None:
+        """The journal's own chain, which a purge leaves whole."""
+        newest, prior = self._newest_journal, body.get("prior")
+        self._newest_journal = seq
+        if self.journal:
+            self.journal.take(seq, type_)
+        if self.link_problem or (prior is None and type_ in UNLINKED_TYPES):
+            return
+        if (newest < 0 and (prior is None or self.start)) or (
+            type(prior) is int and prior == newest
+        ):
+            return
+        if type(prior) is int and newest < prior < seq and self.removals.is_in_gap(prior):
+            self.link_problem = missing(prior, prior, ", a journal entry, which no purge takes")
+            return
+        sentence = f"Journal entry {seq} ({type_}) does not name the one before it, {newest}."
+        self.link_problem = Finding(Word.TAMPERED, seq, sentence)
+
+    def open(self, claim: Claim) -> Seal | None:
+        """The seal, or None for an outside one that says nothing; raises Finding for one that the
+        log keeps and nobody in turn signed."""
+        try:
+            return claim.open(self.chain)
+        except NoteError as error:
+            if claim.kind is not Kind.OUTSIDE:
+                raise self._bad_seal(error) from None
+            self.unusable = self.unusable or (
+                f"The outside checkpoint of {claim.size} entries cannot be used: {error}."
+            )
+            return None
+
+    def _bad_seal(self, error: NoteError) -> Finding:
+        after = f"after {self.newest.name}" if self.newest else "the first"
+        sentence = f"A stored checkpoint ({after}) is not what the log signed: {error}."
+        is_unsigned = isinstance(error, UnsignedError) and not isinstance(error, SignatureError)
+        return Finding(Word.TAMPERED, None, sentence, needs_vouching=is_unsigned)
+
+    def _rewritten(self, seal: Seal) -> Finding:
+        size = seal.size
+        first = size_of(self.outside if seal.is_outside else self.newest)
+        for gap_first, gap_last in self.removals.gaps:
+            if gap_last >= first and gap_first >= self.start:
+                return missing(
+                    gap_first, gap_last, ", and the hashes kept of them are not what was signed"
+                )
+        span = f"entries {first} to {size - 1}"
+        if seal.is_outside:
+            sentence = (
+                f"The {seal.name} is signed by the log's key and has another root: "
+                f"somewhere in {span} this is another history than the one shown outside."
+            )
+            return Finding(Word.FORK, first, sentence, is_rewrite=True)
+        sentence = (
+            f"The {seal.name} has a good signature and another root: somewhere in {span} "
+            "the history was rewritten after it was signed."
+        )
+        return Finding(Word.TAMPERED, first, sentence, is_rewrite=True)
+
+
+def block_of(prev: bytes, leaf: bytes, time: str, special: Special | None) -> Block:
+    """One entry as a block."""
+    return Block(prev, [leaf], time, time, None, [special] if special else [])
+
+
+def size_of(seal: Seal | None) -> int:
+    """How many entries it signed, 0 without one."""
+    return seal.size if seal else 0
+
+
+def _seal_value(seal: Seal | None) -> list[Value] | None:
+    return [str(seal.kind), seal.checkpoint.note] if seal else None
+
+
+def _read_seal(value: Any, chain: KeyChain) -> Seal | None:
+    if value is None:
+        return None
+    kind, note = value
+    return Seal(read_unverified_checkpoint(note), Kind(kind))
+
+
+def _hex(value: bytes | None) -> str | None:
+    return None if value is None else value.hex()
+
+
+def _unhex(value: Any) -> bytes | None:
+    return None if value is None else bytes.fromhex(value)
