@@ -148,6 +148,32 @@ class BackupConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     region: str = ""
 
 
+class WitnessConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where a witness of the policy is, when its line there does not say so."""
+
+    name: str
+    url: str
+
+
+class WitnessesConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Who cosigns the log's checkpoints: a tlog-policy file, the witnesses' addresses where it has
+    none, how often at most they are asked, and the CA of their servers."""
+
+    policy: Path
+    addresses: tuple[WitnessConfig, ...] = ()
+    interval_seconds: Positive = 10
+    ca: Path | None = None
+
+
+class TimestampsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An RFC 3161 authority over http or https, the CA that its tokens must lead to, and how often
+    a checkpoint is stamped."""
+
+    url: str
+    ca: Path
+    interval_seconds: Positive = 3600
+
+
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What one request may cost."""
 
@@ -193,6 +219,8 @@ class GatewayConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     archive: ArchiveConfig | None = None
     replicas: tuple[ReplicaConfig, ...] = ()
     backup: BackupConfig | None = None
+    witnesses: WitnessesConfig | None = None
+    timestamps: TimestampsConfig | None = None
 
 
 def load_configuration(path: Path) -> GatewayConfig:

@@ -179,8 +179,9 @@ class Timestamps:
             try:
                 pause_seconds = await self.stamp_newest()
                 self.failure = None
-            except GatewayError as error:
-                self.failure = str(error)
+            except Exception as error:  # noqa: BLE001 - one bad round must not be the last
+                is_ours = isinstance(error, GatewayError)
+                self.failure = str(error) if is_ours else type(error).__name__
                 _log.warning("checkpoint not stamped", reason=self.failure)
                 pause_seconds = min(RETRY_SECONDS, self._interval_seconds)
             await self._sleep(pause_seconds)

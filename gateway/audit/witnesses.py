@@ -91,6 +91,8 @@ class Witnesses:
                 await self.submit_newest()
             except GatewayError as error:
                 _log.warning("witnesses not asked", reason=str(error))
+            except Exception as error:  # noqa: BLE001 - one bad round must not be the last
+                _log.error("witnesses not asked", kind=type(error).__name__)
             await self._sleep(self._interval_seconds)
 
     async def submit_newest(self) -> None:
