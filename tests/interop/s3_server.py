@@ -68,17 +68,18 @@ def make_bucket(client: Any, name: str, *, is_locking: bool = True) -> None:
 
 
 class BreakingNetwork:
-    """A way to the server that cuts connections: each of the next `cuts` is closed after `after`
-    bytes to the server (`is_request`) or from it."""
+    """A way to the server that cuts connections: `cuts` times, each time after another `after`
+    bytes to the server (`is_request`) or from it, over all connections."""
 
     def __init__(self, endpoint: str) -> None:
         self._port = int(endpoint.rsplit(":", 1)[1])
         self._listener = socket.create_server(("127.0.0.1", 0))
+        self._lock = threading.Lock()
+        self._passed = 0
         self.endpoint = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         self.cuts = 0
         self.after = 0
         self.is_request = True
-        self.made = 0
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self) -> None:
@@ -91,29 +92,32 @@ class BreakingNetwork:
                 near, _ = self._listener.accept()
             except OSError:
                 return
-            self.made += 1
-            limits: list[int | None] = [None, None]
-            if self.cuts:
-                self.cuts -= 1
-                limits[0 if self.is_request else 1] = self.after
             far = socket.create_connection(("127.0.0.1", self._port))
-            for source, target, limit in ((near, far, limits[0]), (far, near, limits[1])):
-                threading.Thread(target=_pump, args=(source, target, limit), daemon=True).start()
+            for source, target, is_request in ((near, far, True), (far, near, False)):
+                arguments = (source, target, is_request)
+                threading.Thread(target=self._pump, args=arguments, daemon=True).start()
 
-
-def _pump(source: socket.socket, target: socket.socket, limit: int | None) -> None:
-    left = limit
-    with suppress(OSError):
-        while data := source.recv(65_536 if left is None else max(1, min(left, 65_536))):
-            target.sendall(data)
-            if left is not None:
-                left -= len(data)
-                if left <= 0:
-                    break
-    for end in (source, target):
+    def _pump(self, source: socket.socket, target: socket.socket, is_request: bool) -> None:
         with suppress(OSError):
-            end.shutdown(socket.SHUT_RDWR)
-        end.close()
+            while data := source.recv(4_096):
+                left = self._allow(len(data)) if is_request == self.is_request else len(data)
+                target.sendall(data[:left])
+                if left < len(data):
+                    break
+        for end in (source, target):
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+            end.close()
+
+    def _allow(self, count: int) -> int:
+        """How many of the next bytes pass; fewer than there are is a cut."""
+        with self._lock:
+            if not self.cuts or self._passed + count <= self.after:
+                self._passed += count
+                return count
+            allowed, self._passed = max(0, self.after - self._passed), 0
+            self.cuts -= 1
+            return allowed
 
 
 def _free_port() -> int:

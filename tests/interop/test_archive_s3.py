@@ -229,6 +229,7 @@ def test_a_network_that_breaks_leaves_nothing_half(
     network.cuts, network.after, network.is_request = 2, after, is_request
     try:
         assert Archiver(log, open_store(network.endpoint, bucket), TERMS).run_once().archived == 504
+        assert network.cuts == 0
         network.cuts = 2
         word, source = verify(log, network.endpoint, bucket)
     finally:
@@ -241,7 +242,7 @@ def test_a_network_that_breaks_leaves_nothing_half(
 
 def test_a_network_that_is_gone_is_one_sentence(endpoint: str, client: Any, bucket: str) -> None:
     network = BreakingNetwork(endpoint)
-    network.cuts = 99
+    network.cuts = 9_999
     try:
         with pytest.raises(ArchiveError, match=r"s3://.* failed: \w+Error; see docs") as caught:
             Archiver(sealed_log(4), open_store(network.endpoint, bucket), TERMS).run_once()
