@@ -12,9 +12,9 @@ from gateway.api.bodies import BodyLimits, read_json_body
 from gateway.api.denials import DenialRecorder
 from gateway.api.gate import Caller
 from gateway.api.problems import PROBLEMS, ProblemError, name_of
-from gateway.audit.fork_reports import Filed, ForkReport
 from gateway.errors import ConflictError, InputError
 from gateway.identity.roles import WITNESS_REPORT
+from gateway.wire.fork_reports import ForkReport, ForkReportAnswer
 
 MAX_BODY_BYTES = 192 * 1024
 
@@ -22,7 +22,7 @@ MAX_BODY_BYTES = 192 * 1024
 class TakesReports(Protocol):
     """ForkReports is one."""
 
-    async def take(self, reporter: str, report: ForkReport) -> Filed:
+    async def take(self, reporter: str, report: ForkReport) -> ForkReportAnswer:
         """File it; raises InputError, ConflictError, LogUnavailableError."""
 
 

@@ -10,8 +10,6 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Sequence
 
-import msgspec
-
 from gateway import canonical
 from gateway.audit.port import Appended, Draft, Log
 from gateway.audit.witnessed_log import WitnessedLog
@@ -19,26 +17,12 @@ from gateway.audit.witnesses import FORK_SEEN, WITNESSED_AHEAD
 from gateway.errors import ConflictError, InputError, VerificationError
 from gateway.transparency.checkpoint import Checkpoint, open_checkpoint_by_any
 from gateway.transparency.notes import Verifier
+from gateway.wire.fork_reports import ForkReport, ForkReportAnswer
 
 ENTRY_TYPE = "fork.reported"
 FORK, ROLLBACK = "fork", "rollback"
 MAX_REMEMBERED = 4_096
 MAX_NOTE_CHARACTERS = 64 * 1024
-
-
-class ForkReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a collector sends."""
-
-    kept: str
-    refused: str
-
-
-class Filed(msgspec.Struct, frozen=True):
-    """The entry that a report became: its place, and `fork` or `rollback`."""
-
-    index: int
-    leaf_hash: str
-    kind: str
 
 
 class ForkReports:
@@ -49,7 +33,7 @@ class ForkReports:
         self._log = log
         self._witnessed = witnessed
         self._verifiers = tuple(verifiers)
-        self._filed: OrderedDict[bytes, Filed] = OrderedDict()
+        self._filed: OrderedDict[bytes, ForkReportAnswer] = OrderedDict()
         self._one_at_a_time = asyncio.Lock()
         self._problem: str | None = None
         self._newest_seen = 0
@@ -63,7 +47,7 @@ class ForkReports:
         """The largest size of a checkpoint that was proven to be this log's."""
         return self._newest_seen
 
-    async def take(self, reporter: str, report: ForkReport) -> Filed:
+    async def take(self, reporter: str, report: ForkReport) -> ForkReportAnswer:
         """File the report of `reporter` (SPIFFE id); the same one again is the same entry.
 
         Raises InputError when the notes are not both checkpoints of this log, ConflictError when
@@ -102,8 +86,8 @@ class ForkReports:
             f"both checkpoints, of {kept.size} and {refused.size} entries, are part of this log"
         )
 
-    def _remember(self, mark: bytes, kind: str, place: Appended) -> Filed:
-        filed = Filed(place.seq, place.leaf_hash.hex(), kind)
+    def _remember(self, mark: bytes, kind: str, place: Appended) -> ForkReportAnswer:
+        filed = ForkReportAnswer(place.seq, place.leaf_hash.hex(), kind)
         self._filed[mark] = filed
         if len(self._filed) > MAX_REMEMBERED:
             self._filed.popitem(last=False)
