@@ -1,0 +1,94 @@
+"""Putting a backup in the database's place."""
+
+import os
+import shutil
+from pathlib import Path
+
+from sqlalchemy import inspect, make_url
+
+from gateway.backup.errors import BackupError
+from gateway.backup.manifest import POSTGRESQL, SQLITE, Manifest, read_manifest, sha256_of
+from gateway.backup.taking import find_program, run_postgresql
+from gateway.storage.engine import open_database
+
+_BESIDE = ("", "-wal", "-shm", "-journal")
+
+
+def put_back(folder: Path, url: str, log: str, *, set_aside: str | None = None) -> Manifest:
+    """Make the database at `url` what the backup in `folder` holds; gives the backup's manifest.
+
+    A SQLite database that is there already is renamed with `set_aside` at its end, or refused when
+    that is None; a PostgreSQL database must be empty. Raises BackupError and ConfigError, and then
+    what was there is there.
+    """
+    manifest = read_manifest(folder)
+    if manifest.log != log:
+        raise BackupError(f"{folder} is a backup of log {manifest.log!r}, not of {log!r}")
+    parsed = make_url(url)
+    store = SQLITE if parsed.get_backend_name() == "sqlite" else POSTGRESQL
+    if store != manifest.store:
+        raise BackupError(
+            f"{folder} is a backup from {manifest.store}, the database is {store}: name a database "
+            "of the same kind in log.database"
+        )
+    if store == SQLITE:
+        _put_sqlite(folder / manifest.file, Path(parsed.database or ""), manifest, set_aside)
+    else:
+        _verify_empty(url)
+        command = [find_program("pg_restore"), "--no-owner", "--exit-on-error",
+                   "--single-transaction", f"--dbname={parsed.database}",
+                   str(folder / manifest.file)]  # fmt: skip
+        run_postgresql(command, parsed)
+    return manifest
+
+
+def _put_sqlite(copy: Path, database: Path, manifest: Manifest, set_aside: str | None) -> None:
+    part = database.with_name(f".{database.name}.part")
+    try:
+        shutil.copyfile(copy, part)
+        part.chmod(0o600)
+        if sha256_of(part) != manifest.sha256:
+            raise BackupError(f"{copy} changed while it was read; try again")
+        _sync(part)
+        if any(_beside(database, ending).exists() for ending in _BESIDE):
+            if set_aside is None:
+                raise BackupError(
+                    f"{database} is there already: stop the gateway and say --replace; what is "
+                    "there is kept beside it"
+                )
+            for ending in _BESIDE:  # a write-ahead log of the old one must not reach the new one
+                if _beside(database, ending).exists():
+                    kept = database.with_name(database.name + set_aside + ending)
+                    _beside(database, ending).rename(kept)
+        part.rename(database)
+        _sync(database.parent)
+    except OSError as error:
+        raise BackupError(f"{database} cannot be put back: {error.strerror}") from None
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _beside(database: Path, ending: str) -> Path:
+    return database.with_name(database.name + ending)
+
+
+def _verify_empty(url: str) -> None:
+    engine = open_database(url)
+    try:
+        with engine.connect() as connection:
+            names = inspect(connection).get_table_names()
+    finally:
+        engine.dispose()
+    if names:
+        raise BackupError(
+            f"the database is not empty (it has {names[0]!r}): make a new one and name it in "
+            "log.database"
+        )
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
