@@ -19,7 +19,10 @@ from tests.fakes.outer import BUNDLE
 
 AUDITOR = SUBJECTS[Role.AUDITOR]
 # Routes of the change queue, whose router is tested in its own file.
-QUEUE = ("/v1/changes", "/v1/protections", "/v1/exceptions", "/v1/rollback")
+QUEUE = (
+    *("/v1/changes", "/v1/protections", "/v1/exceptions", "/v1/rollback"),
+    *("/v1/deeds", "/v1/holds"),
+)
 TILES = {
     "/tlog/tile/{level}/{a}": "/tlog/tile/0/000",
     "/tlog/tile/{level}/{a}/{b}": "/tlog/tile/entries/000.p/7",
