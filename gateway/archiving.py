@@ -24,8 +24,6 @@ from gateway.storage.archive_store import SqlSealedLog
 from gateway.storage.engine import Engine
 from gateway.transparency.segments import log_folder
 
-ENTRIES_YEARS = 7
-
 
 class Archiving:
     """The archiver of a running gateway. Nothing of it stops verdicts: what fails shows here, in
@@ -106,7 +104,8 @@ def open_store(archive: ArchiveConfig, origin: str, clock: Clock) -> ObjectStore
 
 def archive_terms(config: GatewayConfig, archive: ArchiveConfig) -> ArchiveTerms:
     """How segments are made and for how long they are kept."""
-    return ArchiveTerms(archive_region(archive), ENTRIES_YEARS, archive.segment_entries)
+    years = config.retention.entries_years
+    return ArchiveTerms(archive_region(archive), years, archive.segment_entries)
 
 
 @asynccontextmanager
