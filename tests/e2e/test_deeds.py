@@ -17,6 +17,7 @@ from gateway.audit.port import Draft, Payload
 from gateway.clock import ManualClock, parse_time
 from gateway.configuration import load_configuration
 from gateway.demo.workplace import TRUST_DOMAIN
+from gateway.transparency.report import check_database
 from tests.fakes.deeds import class_id
 from tests.fakes.live_gateway import LiveGateway, end
 from tests.fakes.live_log import Reading
@@ -60,6 +61,7 @@ def test_a_month_is_purged_by_two_people_and_never_under_a_hold(gateway: LiveGat
         _do(people, id)
         assert _rows(gateway, "month_keys", "month = '2025-03'") == 0
         assert _got(people.alice.get("/v1/deeds/due"))["months"] == []
+    _verify_whole_but(gateway, "PURGED")
     [entry] = Reading.of(gateway).about("payloads.purged", id)
     assert entry.actor == gateway.uri
     assert (entry.body["month_keys"], entry.body["payloads"]) == ([due["key"]], 1)
@@ -85,6 +87,7 @@ def test_one_persons_payloads_are_erased_by_two_people(gateway: LiveGateway) -> 
         assert "destroys 1 payloads" in people.show(id)["deed"]["does"][0]
         _do(people, id)
         assert _got(people.alice.post("/v1/deeds/match", json=wish))["classes"] == []
+    _verify_whole_but(gateway, "ERASED")
     reading = Reading.of(gateway)
     [entry] = reading.about("payloads.erased", id)
     assert entry.body["classes"] == classes
@@ -94,6 +97,14 @@ def test_one_persons_payloads_are_erased_by_two_people(gateway: LiveGateway) -> 
     assert {opening.body["purpose"] for opening in openings} == {"erasure request DSR-7"}
     assert classes[0] in openings[0].body["classes"]
     assert not any(b"carol" in canonical.encode(dict(one.body)) for one in reading.entries.values())
+
+
+def _verify_whole_but(gateway: LiveGateway, flag: str) -> None:
+    """Stopped, the log verifies with its key and says what is lawfully gone."""
+    assert gateway.stop() == 0
+    verdict = check_database(gateway.workplace.database, str(gateway.workplace.log_key))
+    assert verdict.exit_code == 3, verdict  # nothing outside says how long it must be
+    assert verdict.flags == (flag,), verdict
 
 
 def _verify_nobody_approves_their_own(gateway: LiveGateway, people: People, id: str) -> None:
