@@ -1,4 +1,4 @@
-"""Removals on a real log, each with the journal entry that names it."""
+"""Removals on a real log, each with the journal entries of two people that it rests on."""
 
 from gateway import canonical
 from gateway.audit.port import Appended, Draft, Removal
@@ -6,22 +6,67 @@ from gateway.audit.removals import ENTRIES_PURGED, ERASED, PURGED
 from gateway.audit.sql_log import SqlLog
 from tests.fakes.log import ACTOR
 
-
-def entry_of(removal: Removal, prior: int) -> Draft:
-    """The journal entry that says so, without what a real one cites."""
-    body: dict[str, canonical.Value] = {"prior": None if prior < 0 else prior}
-    if removal.class_ids:
-        body["classes"] = list(removal.class_ids)
-        return Draft(ERASED, ACTOR, canonical.encode(body))
-    if removal.month_keys:
-        body["month_keys"] = list(removal.month_keys)
-        return Draft(PURGED, ACTOR, canonical.encode(body))
-    body.update(first=removal.first, last=removal.last)
-    return Draft(ENTRIES_PURGED, ACTOR, canonical.encode(body))
+_PEOPLE = {name: f"spiffe://example.org/{name}" for name in ("author/ann", "approver/bob")}
 
 
-async def remove(log: SqlLog, removal: Removal) -> Appended:
-    """Carry it out."""
+async def remove(log: SqlLog, removal: Removal, payloads: int = 0) -> Appended:
+    """Have it asked for, approved and carried out; the place of the entry that says so. `payloads`:
+    how many lie under the month keys."""
+    kind, subject = _subject_of(removal, payloads)
+    body: dict[str, canonical.Value] = {"kind": kind, "subject": subject}
+    staged = await _note(log, "change.staged", body, "author/ann")
+    id = f"c{staged.seq}"
+    approved: dict[str, canonical.Value] = {"id": id, "bundle": "", "losses_hash": ""}
+    await _note(log, "change.approved", approved, "approver/bob")
+    return await carry_out(log, removal, id, payloads)
+
+
+async def carry_out(log: SqlLog, removal: Removal, id: str, payloads: int = 0) -> Appended:
+    """Carry it out with the entry that names it."""
+    kind, named = named_by(removal, payloads)
     prior = (await log.heads()).journal
-    (place,) = await log.append([entry_of(removal, prior)], after=prior, removal=removal)
+    body = {**named, "id": id, "change": _change(ACTOR), "prior": None if prior < 0 else prior}
+    draft = Draft(kind, ACTOR, canonical.encode(body))
+    (place,) = await log.append([draft], after=prior, removal=removal)
     return place
+
+
+def named_by(removal: Removal, payloads: int = 0) -> tuple[str, dict[str, canonical.Value]]:
+    """The type of the entry that names it, and what it says of it."""
+    if removal.class_ids:
+        return ERASED, {"classes": list(removal.class_ids), "request": "R-1"}
+    if removal.month_keys:
+        return PURGED, {"month_keys": list(removal.month_keys), "payloads": payloads}
+    return ENTRIES_PURGED, {"first": removal.first, "last": removal.last}
+
+
+def _subject_of(removal: Removal, payloads: int) -> tuple[str, dict[str, canonical.Value]]:
+    kind, named = named_by(removal, payloads)
+    if kind == ERASED:
+        return "erasure", named
+    return "purge", {"what": "payloads" if kind == PURGED else "entries", **named}
+
+
+async def _note(log: SqlLog, kind: str, body: dict[str, canonical.Value], person: str) -> Appended:
+    prior = (await log.heads()).journal
+    whole = {
+        **body,
+        "change": _change(_PEOPLE[person]),
+        "key": person.encode().hex().ljust(64, "0"),
+        "prior": None if prior < 0 else prior,
+    }
+    (place,) = await log.append(
+        [Draft(kind, _PEOPLE[person], canonical.encode(whole))], after=prior
+    )
+    return place
+
+
+def _change(user: str) -> dict[str, canonical.Value]:
+    return {
+        "user": user,
+        "change_type": "removal",
+        "previous_value": "",
+        "new_value": "",
+        "justification": "test",
+        "approval_id": "A-1",
+    }
