@@ -24,7 +24,7 @@ def bytes_stored_as_text(forger: Forger) -> None:
     forger.run("UPDATE entries SET bytes = CAST(bytes AS TEXT) WHERE seq = ?", seq)
 
 
-@mutation("columns beside correct bytes", "MISSING")
+@mutation("columns beside correct bytes", "TAMPERED")
 @on_database
 def a_number_stored_as_text(forger: Forger) -> None:
     forger.drop_key("entries")
@@ -73,7 +73,7 @@ def the_edge_from_which_a_restart_goes_on(forger: Forger) -> None:
     forger.run(statement, size)
 
 
-@mutation("checkpoints taken away", "UNVERIFIABLE")
+@mutation("checkpoints taken away", "TAMPERED")
 def every_checkpoint_and_no_anchor(case: Case) -> None:
     forger = case.forger()
     forger.run("DELETE FROM checkpoints")

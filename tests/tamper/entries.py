@@ -301,4 +301,10 @@ def cut_back(forger: Forger) -> None:
     forger.run("DELETE FROM entries WHERE seq >= ?", size)
     forger.run("DELETE FROM checkpoints WHERE size > ?", size)
     forger.run("DELETE FROM journal WHERE seq >= ?", size)
+    named = [row for data in forger.all_data() if b'"type":"payloads.sealed"' in data
+             for row in json.loads(data)["body"]["payloads"]]  # fmt: skip
+    marks = ", ".join("?" for _ in named)
+    for table in ("payload_keys", "payloads"):
+        where = f"class_id NOT IN ({marks})"
+        forger.run(f"DELETE FROM {table} WHERE {where}", *(class_id for class_id, _ in named))
     forger.rebuild()
