@@ -19,14 +19,21 @@ import typer
 from rich.console import Console
 
 from collector.agent import CycleSummary
+from collector.client.refusal import clear_refusal
 from collector.composition import Collector, compose
 from collector.configuration import Configuration, load_configuration
 from collector.errors import CollectorError, EvidenceError
 from collector.explain import describe_lines, explain, find
 from collector.summary import make_plain, print_summary, to_json
+from gateway.clock import SystemClock, format_time
 
 NOT_HELD, COULD_NOT = 1, 2
 ONCE_INTERVAL_SECONDS = 1.0
+
+_CLEARING = (
+    "It binds over restarts. After a person has looked, `collector check --clear-refusal` moves "
+    "the refused note aside; the kept checkpoint stays and the log must extend it."
+)
 
 app = typer.Typer(
     add_completion=False,
@@ -101,10 +108,26 @@ def explain_process(
 
 
 @app.command()
-def check(config: ConfigOption, as_json: JsonOption = False) -> None:
-    """Check the configuration, this host, and that the gateway accepts this collector."""
+def check(
+    config: ConfigOption,
+    clear: Annotated[
+        bool,
+        typer.Option(
+            "--clear-refusal",
+            help="After a person has looked: move a refused checkpoint aside and believe the log "
+            "again, from the checkpoint that was kept.",
+        ),
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Check the configuration, this host, that the gateway accepts this collector, and that its
+    log's evidence was not refused."""
     configuration = load_configuration(config)
+    if clear:
+        _clear_refusal(configuration)
     collector = compose(configuration)
+    if collector.witness.failure is not None:
+        raise EvidenceError(f"{collector.witness.failure} {_CLEARING}")
     scan = collector.source.scan()
     for snapshot in scan.snapshots:
         collector.classifier.classify(snapshot.attributes)
@@ -122,6 +145,14 @@ def check(config: ConfigOption, as_json: JsonOption = False) -> None:
         _write_json(told)
         return
     _print_check(configuration, told)
+
+
+def _clear_refusal(configuration: Configuration) -> None:
+    suffix = f"cleared-{format_time(SystemClock().now_us())}"
+    moved = clear_refusal(configuration.state, suffix)
+    told = [f"moved aside: {path}" for path in moved] or ["There was no refusal to clear."]
+    for line in told:
+        Console(stderr=True, soft_wrap=True).print(make_plain(line), highlight=False)
 
 
 def main() -> None:

@@ -34,6 +34,7 @@ class Collector:
     source: Source
     sender: Sender
     feed: PolicyFeed
+    witness: Witness
 
 
 def compose(
@@ -67,4 +68,4 @@ def compose(
         clock=clock,
         observe=observe or configuration.observe,
     )
-    return Collector(agent, client, classifier, source, sender, feed)
+    return Collector(agent, client, classifier, source, sender, feed, witness)

@@ -4,7 +4,9 @@ what went wrong is in the round, and without a lease everything is kept (P1)."""
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from collector.client.gateway_client import GatewayClient, GatewayRefused
+import structlog
+
+from collector.client.gateway_client import GatewayClient, GatewayRefused, ReportUnproven
 from collector.client.leases import LeaseStore, Moment
 from collector.client.messages import PolicyAnswer, Proposal, split_batches
 from collector.client.witness import Witness
@@ -12,6 +14,8 @@ from collector.errors import EvidenceError, GatewayUnavailable
 from gateway.wire.classes import ProcessClass
 from gateway.wire.ledger import LedgerAnswer, LedgerReport
 from gateway.wire.verdicts import DecisionAnswer, EntryRef, Verdict
+
+_log = structlog.get_logger("collector.consultation")
 
 
 @dataclass(frozen=True)
@@ -44,11 +48,12 @@ class Consultation:
         self._verdicts: dict[str, Verdict] = {}
         self.policy: PolicyAnswer | None = None
         self.outage: str | None = None
-        self.evidence_failure: str | None = None
+        self.evidence_failure = witness.failure  # a refusal outlives the process that found it
 
     def refresh_policy(self) -> None:
         """Begin a round: learn the active policy, so that a lease of another one dies."""
         self.outage = None
+        self._report_refusal()
         try:
             policy = self._client.fetch_policy()
         except GatewayUnavailable as error:
@@ -83,7 +88,8 @@ class Consultation:
         """Send a ledger report; None when the gateway does not have it."""
         try:
             answer = self._client.send_ledger(report)
-            self._witness.record(EntryRef(answer.index, answer.leaf_hash))
+            if self.evidence_failure is None:  # else nothing is demanded of the log any more
+                self._witness.record(EntryRef(answer.index, answer.leaf_hash))
         except GatewayUnavailable as error:
             self._note_outage(error)
             return None
@@ -108,6 +114,23 @@ class Consultation:
     def seconds_left(self, class_key: str | None) -> float:
         """How long the class's lease lasts."""
         return self._leases.seconds_left(class_key) if class_key else 0.0
+
+    def _report_refusal(self) -> None:
+        """Tell the gateway what is held against its log, until it has it: from then on others
+        know, too."""
+        report = self._witness.due_report()
+        if report is None:
+            return
+        try:
+            entry = self._client.report_fork(report)
+        except ReportUnproven as error:
+            _log.warning("refusal reported, not proven to the gateway", reason=str(error))
+        except GatewayUnavailable as error:
+            _log.warning("refusal not reported yet", reason=str(error))
+            return
+        else:
+            _log.warning("refusal reported", kind=entry.kind, entry=entry.index)
+        self._witness.mark_reported()
 
     def _watch(self) -> None:
         """Hold the log to its answers in rounds that ask nothing, too."""

@@ -16,6 +16,7 @@ from collector.client.messages import (
 )
 from collector.errors import CollectorError, GatewayUnavailable
 from gateway.clock import Clock
+from gateway.wire.fork_reports import ForkReport, ForkReportAnswer
 from gateway.wire.ledger import LedgerAnswer, LedgerReport
 from gateway.wire.verdicts import DecisionAnswer
 
@@ -24,6 +25,8 @@ TOTAL_SECONDS = 10.0
 
 _REFUSED = frozenset({401, 403})
 _UNPROVABLE = frozenset({400, 404})
+_UNPROVEN = frozenset({400, 409})
+_FORK_REPORT = "/v1/witness-report"
 _Answer = TypeVar("_Answer")
 
 
@@ -33,6 +36,10 @@ class GatewayRefused(GatewayUnavailable):
 
 class ProofRefused(GatewayUnavailable):
     """The gateway says that it has no such proof: evidence against it, not an outage."""
+
+
+class ReportUnproven(GatewayUnavailable):
+    """The gateway has our report of a fork and says that it proves nothing (400, 409)."""
 
 
 class GatewayClient:
@@ -64,6 +71,11 @@ class GatewayClient:
         """What the gateway says of one ledger report."""
         body = msgspec.json.encode(report)
         return self._ask_json("POST", "/v1/ledger", LedgerAnswer, body=body)
+
+    def report_fork(self, report: ForkReport) -> ForkReportAnswer:
+        """The entry that the gateway made of a report; raises ReportUnproven where it made none."""
+        body = msgspec.json.encode(report)
+        return self._ask_json("POST", _FORK_REPORT, ForkReportAnswer, body=body)
 
     def fetch_policy(self) -> PolicyAnswer:
         """The active policy and its class declaration."""
@@ -175,6 +187,8 @@ class GatewayClient:
             return GatewayRefused(sentence)
         if status in _UNPROVABLE and path.startswith("/v1/checkpoint/"):
             return ProofRefused(sentence)
+        if status in _UNPROVEN and path == _FORK_REPORT:
+            return ReportUnproven(sentence)
         return GatewayUnavailable(sentence)
 
     def _unusable(self, reason: str) -> GatewayUnavailable:

@@ -11,6 +11,7 @@ from typing import Protocol
 import msgspec
 
 from collector.client.gateway_client import ProofRefused
+from collector.client.refusal import REFUSED_FILE, Refusal, load_refusal, store_refusal
 from collector.client.state_file import write_atomically
 from collector.errors import EvidenceError
 from gateway.clock import Clock
@@ -19,11 +20,12 @@ from gateway.transparency.checkpoint import Checkpoint, open_checkpoint
 from gateway.transparency.errors import ProofError
 from gateway.transparency.merkle import HASH_BYTES, verify_consistency, verify_inclusion
 from gateway.transparency.notes import Verifier
+from gateway.wire.fork_reports import ForkReport
 from gateway.wire.verdicts import EntryRef
 
 CHECKPOINT_FILE = "checkpoint"
 ENTRY_FILE = "checkpoint.entry"
-REFUSED_FILE = "checkpoint.refused"
+REPORT_SECONDS = 300.0  # said again to whoever answers then: a gateway may have been restored since
 MAX_UNPROVEN_SECONDS = 60.0  # checkpoints come each second; an entry under none is being withheld
 
 
@@ -38,7 +40,8 @@ class Prover(Protocol):
 
 
 class Witness:
-    """Holds the log to what it said before. Any EvidenceError is final until a person looks.
+    """Holds the log to what it said before. A refusal is final, over restarts too, until a person
+    has looked (`collector check --clear-refusal`).
 
     Files in `state`: the newest checkpoint, the newest own entry not yet proven, and the refused
     note, which together with the kept checkpoint is the evidence against the log.
@@ -49,7 +52,8 @@ class Witness:
         self._verifier = verifier
         self._prover = prover
         self._clock = clock
-        self._failure: str | None = None
+        self._refusal = load_refusal(state)
+        self._reported_ns: int | None = None
         self.newest = self._load_checkpoint()
         self._unproven = self._load_entry()
         self._unproven_since_ns = clock.boottime_ns()
@@ -59,6 +63,25 @@ class Witness:
     def awaits_proof(self) -> bool:
         """Whether an entry that answered us has not been proven to stand in the log."""
         return self._unproven is not None
+
+    @property
+    def failure(self) -> str | None:
+        """Why nothing of this log is believed, None while it holds."""
+        return None if self._refusal is None else self._refusal.reason
+
+    def due_report(self) -> ForkReport | None:
+        """What the gateway must be told of a refusal now; None when there is none, or it was told
+        not long ago."""
+        if self._refusal is None:
+            return None
+        now_ns = self._clock.boottime_ns()
+        if self._reported_ns is not None and now_ns - self._reported_ns < REPORT_SECONDS * 1e9:
+            return None
+        return ForkReport(self.newest.note if self.newest else "", self._refusal.note)
+
+    def mark_reported(self) -> None:
+        """The gateway has the report."""
+        self._reported_ns = self._clock.boottime_ns()
 
     def observe(self, note: str) -> Checkpoint:
         """Take the next checkpoint, proven; raises EvidenceError, or GatewayUnavailable when the
@@ -135,17 +158,17 @@ class Witness:
             return None
 
     def _refuse_after_failure(self) -> None:
-        if self._failure is not None:
-            raise EvidenceError(self._failure)
+        if self._refusal is not None:
+            raise EvidenceError(self._refusal.reason)
 
     def _fail(self, note: str, reason: str) -> EvidenceError:
-        self._failure = (
+        told = (
             f"The evidence of log {self._verifier.name} does not hold: {reason}; everything is "
             f"kept. Compare {self._state / CHECKPOINT_FILE} with {REFUSED_FILE} beside it."
         )
-        if note:
-            self._write(REFUSED_FILE, note)
-        return EvidenceError(self._failure)
+        self._refusal = Refusal(told, note)
+        store_refusal(self._state, self._refusal)
+        return EvidenceError(told)
 
     def _write(self, name: str, text: str) -> None:
         try:

@@ -66,6 +66,8 @@ class FakeGateway:
         self.asked: list[list[dict[str, Any]]] = []
         self.paths: list[str] = []
         self.reports: list[dict[str, Any]] = []
+        self.fork_reports: list[dict[str, str]] = []
+        self.fork_status = 200
         self.leaves: list[bytes] = []
         self.signer = Signer(ORIGIN, Ed25519PrivateKey.from_private_bytes(b"\x07" * 32))
         self.append("log.opened")
@@ -104,6 +106,7 @@ class FakeGateway:
             "/v1/checkpoint": lambda _: httpx.Response(200, text=self.checkpoint()),
             "/v1/checkpoint/consistency": self._consistency,
             "/v1/checkpoint/inclusion": self._inclusion,
+            "/v1/witness-report": self._take_fork_report,
         }
         return routes[request.url.path](request)
 
@@ -152,6 +155,12 @@ class FakeGateway:
         self.reports.append(json.loads(request.content))
         entry = self.append(f"report {len(self.leaves)}")
         return httpx.Response(200, json={**entry, "balanced": True, "mismatches": []})
+
+    def _take_fork_report(self, request: httpx.Request) -> httpx.Response:
+        self.fork_reports.append(json.loads(request.content))
+        if self.fork_status != 200:
+            return httpx.Response(self.fork_status, json={"status": self.fork_status})
+        return httpx.Response(200, json={**self.append("fork.reported"), "kind": "fork"})
 
     def _policy(self, _: httpx.Request) -> httpx.Response:
         return httpx.Response(

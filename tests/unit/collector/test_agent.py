@@ -12,7 +12,8 @@ from collector.assessment import Wish
 from collector.client.consultation import Consultation
 from collector.client.gateway_client import GatewayClient
 from collector.client.leases import LeaseStore
-from collector.client.witness import Witness
+from collector.client.refusal import REFUSED_FILE
+from collector.client.witness import CHECKPOINT_FILE, Witness
 from collector.enforce.ledger import Ledger
 from collector.errors import ExportError, SourceError
 from collector.sources.port import Scan
@@ -183,6 +184,51 @@ def test_evidence_that_does_not_hold_ends_all_dropping(bench: Bench) -> None:
     assert set(fates(summary).values()) == {"kept"}
     assert set(fates(bench.cycle()).values()) == {"kept"}
     assert bench.gateway.reports  # and the gateway still hears of the books
+
+
+def test_a_refusal_is_reported_until_the_gateway_has_it(bench: Bench, tmp_path: Path) -> None:
+    bench.cycle()
+    kept = (tmp_path / CHECKPOINT_FILE).read_text()
+    bench.gateway.leaves[0] = b"\x00" * 32
+    bench.clock.advance(200)
+    bench.cycle()
+    bench.gateway.down = True
+    bench.cycle()
+    bench.gateway.down = False
+    bench.gateway.fork_status = 503
+    bench.cycle()
+    bench.gateway.fork_status = 200
+    bench.cycle()
+    bench.cycle()
+    refused = (tmp_path / REFUSED_FILE).read_text()
+    assert bench.gateway.fork_reports == [{"kept": kept, "refused": refused}] * 2
+
+
+@pytest.mark.parametrize("status", [400, 409])
+def test_a_report_that_proves_nothing_there_is_made_once(bench: Bench, status: int) -> None:
+    bench.cycle()
+    bench.gateway.leaves[0] = b"\x00" * 32
+    bench.gateway.fork_status = status
+    bench.clock.advance(200)
+    for _ in range(4):
+        bench.cycle()
+    assert len(bench.gateway.fork_reports) == 1
+
+
+def test_a_restarted_collector_keeps_everything_and_reports_again(tmp_path: Path) -> None:
+    first = Bench(tmp_path)
+    first.cycle()
+    first.gateway.leaves[0] = b"\x00" * 32
+    first.clock.advance(200)
+    first.cycle()
+    restarted = Bench(tmp_path)  # before a log that shows nothing wrong
+    restarted.cycle()
+    summary = restarted.cycle()
+    assert set(fates(summary).values()) == {"kept"}
+    assert summary.evidence_failure is not None
+    assert len(restarted.gateway.fork_reports) == 1
+    assert len(restarted.gateway.reports) == 2  # the books go on and are acknowledged
+    assert [report["report"] for report in restarted.gateway.reports] == [1, 2]
 
 
 def test_an_answer_without_a_checkpoint_is_held_to_the_newest(bench: Bench) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from collector import cli
+from collector.client.refusal import Refusal, store_refusal
 from gateway.clock import SystemClock
 from tests.fakes.gateway import FakeGateway, protect
 from tests.fakes.gateway_server import serve
@@ -186,3 +187,27 @@ def test_a_wrong_file_is_one_sentence_and_two(
     err = capsys.readouterr().err
     assert "Traceback" not in err
     assert err.strip() == "/nonexistent/collector.yaml cannot be read: No such file or directory"
+
+
+def test_a_refusal_fails_the_check_until_a_person_clears_it(
+    domain: Domain,
+    gateway: FakeGateway,
+    url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    config = configure(domain, gateway, url)
+    store_refusal(make_state(config), Refusal("The evidence does not hold: a fork.", "note\n"))
+    assert command(monkeypatch, "check", "--config", str(config)) == 1
+    assert "a fork. It binds over restarts" in capsys.readouterr().err
+    assert run_once(monkeypatch, config) == 1
+    capsys.readouterr()
+    assert command(monkeypatch, "check", "--config", str(config), "--clear-refusal") == 0
+    assert "moved aside" in capsys.readouterr().err
+    assert command(monkeypatch, "check", "--config", str(config)) == 0
+
+
+def make_state(config: Path) -> Path:
+    state = config.parent / "state"
+    state.mkdir()
+    return state

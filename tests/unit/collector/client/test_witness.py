@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from collector.client.gateway_client import GatewayClient
-from collector.client.witness import CHECKPOINT_FILE, REFUSED_FILE, Witness
+from collector.client.refusal import REASON_FILE, REFUSED_FILE, clear_refusal
+from collector.client.witness import CHECKPOINT_FILE, REPORT_SECONDS, Witness
 from collector.errors import EvidenceError, GatewayUnavailable
 from gateway.clock import ManualClock
 from gateway.wire.verdicts import EntryRef
@@ -147,3 +148,103 @@ def test_no_checkpoint_is_taken_that_could_not_be_kept(
     with pytest.raises(EvidenceError, match="cannot be written"):
         witness.observe(gateway.checkpoint())
     assert witness.newest is None
+
+
+def forked(gateway: FakeGateway, state: Path) -> tuple[str, str]:
+    """A witness meets a fork; the note that it kept and the one that it refused."""
+    witness = witness_of(gateway, state)
+    kept = gateway.checkpoint()
+    witness.observe(kept)
+    gateway.leaves[2] = b"\x02" * 32
+    refused = gateway.checkpoint()
+    with pytest.raises(EvidenceError):
+        witness.observe(refused)
+    return kept, refused
+
+
+def test_a_refusal_binds_after_a_restart(gateway: FakeGateway, tmp_path: Path) -> None:
+    leaves = list(gateway.leaves)
+    forked(gateway, tmp_path)
+    gateway.leaves = leaves  # the log shows the old history again, as if nothing had been
+    again = witness_of(gateway, tmp_path)
+    assert again.failure is not None
+    assert "a fork" in again.failure
+    with pytest.raises(EvidenceError, match="a fork"):
+        again.observe(gateway.checkpoint())
+    with pytest.raises(EvidenceError, match="a fork"):
+        again.record(EntryRef(5, "00" * 32))
+
+
+@pytest.mark.parametrize("lost", [REASON_FILE, REFUSED_FILE])
+@pytest.mark.parametrize("content", [None, b"", b"\xff"])
+def test_half_a_refusal_binds_too(
+    gateway: FakeGateway, tmp_path: Path, lost: str, content: bytes | None
+) -> None:
+    forked(gateway, tmp_path)
+    if content is None:
+        (tmp_path / lost).unlink()
+    else:
+        (tmp_path / lost).write_bytes(content)
+    assert witness_of(gateway, tmp_path).failure
+
+
+def test_a_refusal_without_a_note_binds_too(
+    gateway: FakeGateway, clock: ManualClock, tmp_path: Path
+) -> None:
+    witness = witness_of(gateway, tmp_path)
+    witness.observe(gateway.checkpoint())
+    witness.record(EntryRef(5, "00" * 32))
+    clock.advance(61)
+    with pytest.raises(EvidenceError):
+        witness.record(EntryRef(6, "00" * 32))
+    assert "under no checkpoint" in (witness_of(gateway, tmp_path).failure or "")
+
+
+def test_a_person_moves_a_refusal_aside_and_keeps_the_evidence(
+    gateway: FakeGateway, tmp_path: Path
+) -> None:
+    leaves = list(gateway.leaves)
+    kept, refused = forked(gateway, tmp_path)
+    moved = clear_refusal(tmp_path, "cleared-now")
+    assert moved[0].read_text() == refused
+    assert clear_refusal(tmp_path, "cleared-now") == []
+    still_forked = witness_of(gateway, tmp_path)
+    assert still_forked.failure is None
+    with pytest.raises(EvidenceError, match="a fork"):  # the kept checkpoint was not forgotten
+        still_forked.observe(gateway.checkpoint())
+    clear_refusal(tmp_path, "cleared-again")
+    gateway.leaves = leaves
+    assert witness_of(gateway, tmp_path).observe(gateway.checkpoint()).note == kept
+
+
+def test_a_report_is_due_until_it_was_made_and_again_later(
+    gateway: FakeGateway, clock: ManualClock, tmp_path: Path
+) -> None:
+    assert witness_of(gateway, tmp_path).due_report() is None
+    kept, refused = forked(gateway, tmp_path)
+    witness = witness_of(gateway, tmp_path)
+    for _ in range(2):
+        report = witness.due_report()
+        assert report is not None
+        assert (report.kept, report.refused) == (kept, refused)
+    witness.mark_reported()
+    assert witness.due_report() is None
+    clock.advance(REPORT_SECONDS)
+    assert witness.due_report() is not None
+
+
+def test_a_refusal_that_cannot_be_kept_on_disk_still_binds(
+    gateway: FakeGateway, tmp_path: Path
+) -> None:
+    state = tmp_path / "state"
+    state.mkdir()
+    witness = witness_of(gateway, state)
+    witness.observe(gateway.checkpoint())
+    for path in state.iterdir():
+        path.unlink()
+    state.rmdir()
+    gateway.leaves[2] = b"\x02" * 32
+    with pytest.raises(EvidenceError, match="until this collector stops"):
+        witness.observe(gateway.checkpoint())
+    with pytest.raises(EvidenceError, match="a fork"):
+        witness.observe(gateway.checkpoint())
