@@ -4,6 +4,7 @@ import errno
 import os
 import secrets
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from gateway.archive.errors import ArchiveError
@@ -105,7 +106,12 @@ def _make_folders(path: Path) -> None:
     missing = missing[: next(at for at, folder in enumerate(missing) if folder.is_dir())]
     for folder in reversed(missing):
         folder.mkdir(mode=_FOLDER_MODE, exist_ok=True)
-        _sync_folder(folder.parent)
+        try:
+            _sync_folder(folder.parent)
+        except OSError:
+            with suppress(OSError):
+                folder.rmdir()  # else the next try would find it there and not sync it
+            raise
 
 
 def _sync_folder(path: Path) -> None:

@@ -9,7 +9,7 @@ import fcntl
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -99,6 +99,8 @@ class TreeFolder:
         with self._writing(self.path):
             for folder in sorted(self._touched, reverse=True):
                 _sync(folder)
+            if self.head is None:
+                _sync_above(self.path)
             head = read_unverified_head(note, CHECKPOINT_PATH)
             if purged:
                 lines = "".join(f"{head.size} {first} {last}\n" for first, last in purged)
@@ -195,6 +197,16 @@ def _write_durably(path: Path, data: bytes) -> None:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
+
+
+def _sync_above(folder: Path) -> None:
+    """Make the folder's own name durable, and those of the folders above, which may be new too."""
+    device = folder.stat().st_dev
+    for above in folder.resolve().parents:
+        if above.stat().st_dev != device:
+            return  # the folder below is where the file system is mounted
+        with suppress(PermissionError):  # not ours to read, so not made by us
+            _sync(above)
 
 
 def _sync(folder: Path) -> None:

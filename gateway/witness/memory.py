@@ -8,6 +8,7 @@ import fcntl
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -32,7 +33,8 @@ class WitnessMemory:
         self._lock = _lock(folder)
         try:
             for leftover in folder.glob(_LEFTOVER):
-                leftover.unlink(missing_ok=True)
+                with suppress(OSError):  # harmless; a disk that refuses shows when one is kept
+                    leftover.unlink()
             self._newest = {
                 origin: newest
                 for origin, keys in logs.items()
