@@ -8,8 +8,24 @@ from tests.fakes.disk_logs import (
     make_log,
 )
 from tests.fakes.disk_sweep import Case
+from tests.fakes.disk_trees import (
+    archive_as_it_grows,
+    assert_archive_recovers,
+    assert_export_recovers,
+    export_as_it_grows,
+)
+from tests.fakes.disk_witnesses import (
+    assert_collector_remembers,
+    assert_witness_remembers,
+    cosign_as_it_grows,
+    observe_as_it_grows,
+)
 
 CASES = (
     Case(append_to_new, assert_log_recovers),
     Case(append_with_small_wal, assert_log_recovers, make_log),
+    Case(export_as_it_grows, assert_export_recovers),
+    Case(archive_as_it_grows, assert_archive_recovers),
+    Case(cosign_as_it_grows, assert_witness_remembers),
+    Case(observe_as_it_grows, assert_collector_remembers),
 )
