@@ -13,14 +13,18 @@ from rich.table import Table
 from rich.text import Text
 
 from gateway.clock import SystemClock
+from gateway.sources import ADAPTERS
+from gateway.transparency.blocks import Depth
 from gateway.transparency.report import (
     KEY_BESIDE_WARNING,
-    check_database,
+    Question,
+    check_source,
     describe,
     find_key_beside,
     printable,
     result_value,
 )
+from gateway.transparency.sources import TlsFiles
 from gateway.transparency.verdict import Verdict
 from gateway.transparency.verify import Progress as OnProgress
 
@@ -29,12 +33,21 @@ _QUIET_SECONDS = 1.0
 
 
 def verify(
-    database: Annotated[
-        Path, typer.Argument(metavar="DATABASE", help="The log's SQLite database.")
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="SOURCE",
+            help="A SQLite database, an exported folder, an archive's folder, or an address: "
+            "http(s)://, postgresql://, s3://.",
+        ),
     ],
     key: Annotated[
-        str | None,
-        typer.Option("--key", metavar="VKEY", help="The log's verifier key, or a file with it."),
+        list[str] | None,
+        typer.Option(
+            "--key",
+            metavar="VKEY",
+            help="A verifier key of the log, or a file with it; again for older ones.",
+        ),
     ] = None,
     log: Annotated[
         str | None,
@@ -48,6 +61,34 @@ def verify(
             help="A signed checkpoint kept outside, as collectors do; may be given several times.",
         ),
     ] = None,
+    policy: Annotated[
+        Path | None,
+        typer.Option(
+            "--policy", metavar="FILE", help="Which witnesses must have cosigned (tlog-policy)."
+        ),
+    ] = None,
+    depth: Annotated[
+        Depth, typer.Option(help="How much of each entry is checked.", show_default=True)
+    ] = Depth.CANONICAL,
+    state: Annotated[
+        Path | None,
+        typer.Option("--state", metavar="FILE", help="Go on from here, and keep where it ended."),
+    ] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option("--jobs", metavar="N", min=1, help="Processes (default: the cores)."),
+    ] = None,
+    ca: Annotated[
+        Path | None, typer.Option("--ca", metavar="FILE", help="For https: the CA.")
+    ] = None,
+    certificate: Annotated[
+        Path | None,
+        typer.Option("--certificate", metavar="FILE", help="For https: who asks."),
+    ] = None,
+    private_key: Annotated[
+        Path | None,
+        typer.Option("--private-key", metavar="FILE", help="For https: its private key."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Write the result as JSON.")] = False,
 ) -> None:
     """Verify the whole log and say what is proven.
@@ -55,10 +96,20 @@ def verify(
     Exit code 0: it holds. 1: it does not. 2: it could not be checked. 3: it is whole, but no
     checkpoint from outside says how long it should be.
     """
-    beside = None if key else find_key_beside(database)
-    used_key = str(beside) if beside else key
+    beside = None if key else find_key_beside(source)
+    question = Question(
+        address=source,
+        keys=(str(beside),) if beside else tuple(key or ()),
+        log=log,
+        checkpoints=checkpoint or (),
+        policy=policy,
+        depth=depth,
+        state=state,
+        jobs=jobs,
+        tls=TlsFiles(ca, certificate, private_key),
+    )
     with _progress() as progress:
-        verdict = check_database(database, used_key, log, checkpoint or (), progress)
+        verdict = check_source(question, progress, ADAPTERS)
     if as_json:
         typer.echo(json.dumps(result_value(verdict, is_key_beside=beside is not None)))
     else:

@@ -13,6 +13,7 @@ from gateway.transparency.keys import KeyChain
 from gateway.transparency.source import StoredRow
 
 IsWitnessed: TypeAlias = Callable[[str], bool]
+_SIGNATURE = "\n— ".encode()
 
 
 class Kind(StrEnum):
@@ -91,7 +92,7 @@ class Seals:
         self._outside_sizes = [checkpoint.size for checkpoint in kept]
         self._back: deque[Claim] = deque()
         self._streams = [
-            (Claim(_claimed(row), Kind.STORED, row) for row in stored),
+            _stored(stored, is_witnessed),
             _witnessed(cosigned, is_witnessed),
             (Claim(one.size, Kind.OUTSIDE, (one.size, None, one.note.encode())) for one in kept),
         ]
@@ -132,6 +133,15 @@ class Seals:
 
 def _claimed(row: StoredRow) -> int:
     return row[0] if type(row[0]) is int else 0
+
+
+def _stored(rows: Iterable[StoredRow], is_witnessed: IsWitnessed | None) -> Iterator[Claim]:
+    for row in rows:
+        yield Claim(_claimed(row), Kind.STORED, row)
+        # A tree of files has its checkpoint with the cosignatures in it.
+        note = row[2]
+        if is_witnessed is not None and isinstance(note, bytes) and note.count(_SIGNATURE) > 1:
+            yield from _witnessed([row], is_witnessed)
 
 
 def _witnessed(rows: Iterable[StoredRow], is_witnessed: IsWitnessed | None) -> Iterator[Claim]:

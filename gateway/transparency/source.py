@@ -79,6 +79,22 @@ class DatabaseSource(LogSource, Protocol):
         """Stored checkpoints with cosignatures: (size, None, note as bytes), in order of size."""
 
 
+@runtime_checkable
+class CosignedSource(Protocol):
+    """What a source has besides that keeps checkpoints with cosignatures."""
+
+    def cosigned(self) -> Iterator[StoredRow]:
+        """`(size, None, note as bytes)`, in order of size."""
+
+
+@runtime_checkable
+class TellingSource(Protocol):
+    """What a source has besides that finds odd things which break nothing."""
+
+    def findings(self) -> Sequence[str]:
+        """As sentences."""
+
+
 def database_of(source: LogSource) -> "DatabaseSource | None":
     """The source as a database's, if it keeps anything beside entries and checkpoints: a copy of
     these two tables alone says so by `is_extract`."""

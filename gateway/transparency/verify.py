@@ -16,7 +16,7 @@ with what is stored beside (`stored_tiles`, `beside`). How a rewritten history i
 After a break, reading goes on (`salvage`) to learn what still stands behind it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, TypeAlias
 
@@ -34,7 +34,7 @@ from gateway.transparency.notes import Verifier
 from gateway.transparency.parallel import Ahead, Parallel, join
 from gateway.transparency.resume import Resume, is_continued_by
 from gateway.transparency.seals import IsWitnessed, Seals
-from gateway.transparency.source import LateSource, LogSource, Row, database_of
+from gateway.transparency.source import CosignedSource, LateSource, LogSource, Row, StoredRow
 from gateway.transparency.verdict import WHOLE, Verdict, Word, unverifiable
 from gateway.transparency.walk import Walk
 
@@ -171,10 +171,12 @@ class _Run:
 
     def _walk(self, from_size: int) -> Walk:
         """A walk that meets the seals of at least `from_size`."""
-        database = database_of(self._source)
-        cosigned = database.cosigned() if database and self._is_witnessed else iter(())
+        source = self._source
+        cosigned: Iterator[StoredRow] = iter(())
+        if self._is_witnessed and isinstance(source, CosignedSource):
+            cosigned = source.cosigned()
         seals = Seals(
-            self._source.checkpoints(from_size),
+            source.checkpoints(from_size),
             [one for one in self._anchors if one.size >= from_size],
             (row for row in cosigned if type(row[0]) is int and row[0] >= from_size),
             self._is_witnessed,
