@@ -22,7 +22,6 @@ from tests.fakes.open_logs import (
     new_store,
     run,
 )
-from tests.fakes.removals import entry_of
 from tests.fakes.sql_logs import (
     journal_rows,
     note,
@@ -99,9 +98,17 @@ def test_who_has_not_seen_the_newest_journal_entry_is_refused(opened: OpenLog, a
     run(opened, body)
 
 
-def test_a_removal_stands_or_falls_with_its_entry(opened: OpenLog) -> None:
-    erased = Removal(class_ids=("1" * 48,))
+ERASED = Removal(class_ids=("1" * 48,))
 
+
+def erasing(prior: int) -> Draft:
+    """The entry of that removal."""
+    body: dict[str, canonical.Value] = {"classes": [*ERASED.class_ids], "request": "R-1"}
+    body["prior"] = None if prior < 0 else prior
+    return Draft("payloads.erased", ACTOR, canonical.encode(body))
+
+
+def test_a_removal_stands_or_falls_with_its_entry(opened: OpenLog) -> None:
     async def is_there(log: Log) -> bool:
         """Whether the payload stands: its class id may not be used again then."""
         try:
@@ -115,12 +122,12 @@ def test_a_removal_stands_or_falls_with_its_entry(opened: OpenLog) -> None:
         await log.append([record("change.staged", None)], after=-1)
         newest = (await log.heads()).journal
         with pytest.raises(MovedError):
-            await log.append([entry_of(erased, newest)], after=-1, removal=erased)
+            await log.append([erasing(newest)], after=-1, removal=ERASED)
         with pytest.raises(EntryRefusedError):
-            await log.append([entry_of(erased, 7)], after=newest, removal=erased)
+            await log.append([erasing(7)], after=newest, removal=ERASED)
         assert await is_there(log)
         size = len(read_all())
-        await log.append([entry_of(erased, newest)], after=newest, removal=erased)
+        await log.append([erasing(newest)], after=newest, removal=ERASED)
         assert len(read_all()) == size + 1
         assert not await is_there(log)
         assert log.health() is None
@@ -129,10 +136,8 @@ def test_a_removal_stands_or_falls_with_its_entry(opened: OpenLog) -> None:
 
 
 def test_what_is_gone_already_is_no_error(opened: OpenLog) -> None:
-    erased = Removal(class_ids=("1" * 48,))
-
     async def body(log: Log, _read_all: ReadAll) -> None:
-        await log.append([entry_of(erased, -1)], after=-1, removal=erased)
+        await log.append([erasing(-1)], after=-1, removal=ERASED)
         assert log.health() is None
 
     run(opened, body)
