@@ -71,7 +71,9 @@ def replay(
     settings = load_configuration(config)
     is_range = every or (sample is None and (first is not None or last is not None))
     size = None if is_range else sample or DEFAULT_SAMPLE
-    with open_evidence(settings, config) as evidence:
+    with open_evidence(settings, config, "audit replay") as evidence:
+        if evidence.unrecorded:
+            typer.echo(f"note: {evidence.unrecorded}", err=True)
         stop = evidence.entries.size() if last is None else min(last + 1, evidence.entries.size())
         start = first or 0
         if start >= stop:

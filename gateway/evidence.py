@@ -1,20 +1,25 @@
-"""What commands that look back read: the database alone, without writing to it or serving. Part of
-composition."""
+"""What commands that look back read: the database alone, without serving. All that they write is
+that payloads are opened, where they may (docs/formats.md section 9). Part of composition."""
 
+import getpass
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from gateway.audit.openings import OpeningRecorder, RecordedVault
 from gateway.audit.payloads import PayloadVault
 from gateway.audit.port import BundleStore
 from gateway.changes.governance import apply
 from gateway.changes.records import Record
 from gateway.changes.state import ExceptionGrant, Governance
-from gateway.clock import format_time
+from gateway.clock import SystemClock, format_time
 from gateway.configuration import GatewayConfig, database_url
-from gateway.errors import ConfigError
+from gateway.errors import ConfigError, LogUnavailableError
 from gateway.recorded.port import ClassVault, RecordedEntries
 from gateway.recorded.serving import ServingHistory, ServingRecord
 from gateway.sealed.age import AgeKeyService
@@ -25,6 +30,7 @@ from gateway.storage.journal_store import read_journal
 from gateway.storage.recorded_store import SqlRecordedEntries
 from gateway.transparency.entry import parse_entry
 from gateway.transparency.errors import EntryError
+from gateway.transparency.notes import Signer, Verifier
 
 _SQLITE = "sqlite:///"
 
@@ -32,7 +38,8 @@ _SQLITE = "sqlite:///"
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """One log and what lies beside it. `newest` is the activation number in force; `keys` open
-    what is sealed."""
+    what is sealed; `unrecorded` is a sentence that says why the log does not tell that payloads
+    are opened, None where it does: people are shown it."""
 
     entries: RecordedEntries
     vault: ClassVault
@@ -40,12 +47,13 @@ class Evidence:
     history: ServingHistory
     newest: int
     keys: SopsKeyService
+    unrecorded: str | None
 
 
 @contextmanager
-def open_evidence(config: GatewayConfig, path: Path) -> Iterator[Evidence]:
-    """Open the log that the configuration at `path` names; raises ConfigError, StorageError and
-    ChangeRefusedError for a journal that does not hold."""
+def open_evidence(config: GatewayConfig, path: Path, command: str) -> Iterator[Evidence]:
+    """Open the log that the configuration at `path` names, for that command; raises ConfigError,
+    StorageError and ChangeRefusedError for a journal that does not hold."""
     url = database_url(config, path)
     if url.startswith(_SQLITE) and not Path(url.removeprefix(_SQLITE)).is_file():
         raise ConfigError(f"{url.removeprefix(_SQLITE)}: there is no database; name one in log")
@@ -54,13 +62,17 @@ def open_evidence(config: GatewayConfig, path: Path) -> Iterator[Evidence]:
     try:
         store = SqlBundleStore(database)
         history = JournalHistory(database, config.log.origin, store)
+        vault, unrecorded = _recorded_vault(
+            config, database, PayloadVault(database, config.log.origin, keys, _no_random), command
+        )
         yield Evidence(
             entries=SqlRecordedEntries(database, config.log.origin),
-            vault=PayloadVault(database, config.log.origin, keys, _no_random),
+            vault=vault,
             store=store,
             history=history,
             newest=history.newest,
             keys=keys,
+            unrecorded=unrecorded,
         )
     finally:
         database.dispose()
@@ -96,6 +108,40 @@ class JournalHistory:
             exceptions=tuple(_exception(grant) for grant in state.exceptions),
             candidate=state.rollout.bundle if state.rollout else None,
         )
+
+
+def _recorded_vault(
+    config: GatewayConfig, database: Engine, vault: PayloadVault, command: str
+) -> tuple[ClassVault, str | None]:
+    """The vault, which tells the log what it opens where this is the gateway's own place: who has
+    not the log's key looks at a copy, and changes nothing in it."""
+    actor = f"spiffe://{config.trust_domain}/gateway/command-line"
+    purpose = f"gateway {command} by {_account()}"
+    try:
+        verifier = _log_verifier(config)
+        recorder = OpeningRecorder(database, verifier, SystemClock(), actor, purpose)
+    except LogUnavailableError as error:
+        return vault, f"the log does not say that payloads were opened here: {error}"
+    return RecordedVault(vault, recorder), None
+
+
+def _log_verifier(config: GatewayConfig) -> Verifier:
+    path = config.log.checkpoint_key
+    try:
+        key = load_pem_private_key(path.read_bytes(), password=None)
+    except (OSError, ValueError, TypeError):
+        raise LogUnavailableError(f"its key is not here ({path.name})") from None
+    if not isinstance(key, Ed25519PrivateKey):
+        raise LogUnavailableError(f"{path.name} is no key of a log")
+    return Signer(config.log.origin, key).verifier
+
+
+def _account() -> str:
+    """What the machine calls who runs the command; a hint, not a proof."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "an account without a name"
 
 
 def _record(seq: int, data: bytes | None) -> Record:

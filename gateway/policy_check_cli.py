@@ -84,7 +84,9 @@ def _recorded_traffic(config: Path, days: int) -> "Traffic":
 
     now_us = SystemClock().now_us()
     first_day = format_time(now_us - days * _DAY_US)[:10]
-    with open_evidence(load_configuration(config), config) as evidence:
+    with open_evidence(load_configuration(config), config, "policy check") as evidence:
+        if evidence.unrecorded:
+            typer.echo(f"note: {evidence.unrecorded}", err=True)
         # When each was seen does not matter here, so no schedule is asked for.
         reading = read_recorded(
             evidence.entries, evidence.vault, first_day, format_time(now_us)[:10], lambda _: None

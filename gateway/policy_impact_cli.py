@@ -116,7 +116,9 @@ async def _run(
 
     clock = SystemClock()
     now_us = clock.now_us()
-    with open_evidence(settings, path) as evidence:
+    with open_evidence(settings, path, "policy impact") as evidence:
+        if evidence.unrecorded:
+            typer.echo(f"note: {evidence.unrecorded}", err=True)
         serving = evidence.history.serving_at(evidence.newest)
         if serving is None:
             raise ConfigError("no policy is in force yet, so there is nothing to compare with")

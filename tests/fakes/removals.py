@@ -4,7 +4,7 @@ from gateway import canonical
 from gateway.audit.port import Appended, Draft, Removal
 from gateway.audit.removals import ENTRIES_PURGED, ERASED, PURGED
 from gateway.audit.sql_log import SqlLog
-from tests.fakes.log import ACTOR
+from tests.fakes.log import ACTOR, ORIGIN
 
 _PEOPLE = {name: f"spiffe://example.org/{name}" for name in ("author/ann", "approver/bob")}
 
@@ -43,8 +43,10 @@ def named_by(removal: Removal, payloads: int = 0) -> tuple[str, dict[str, canoni
 def _subject_of(removal: Removal, payloads: int) -> tuple[str, dict[str, canonical.Value]]:
     kind, named = named_by(removal, payloads)
     if kind == ERASED:
-        return "erasure", named
-    return "purge", {"what": "payloads" if kind == PURGED else "entries", **named}
+        return "erasure", {**named, "months": [f"{ORIGIN}/eu-west-1/decisions/2026-01"]}
+    if kind == PURGED:
+        return "purge", {"what": "payloads", **named}
+    return "purge", {"what": "entries", **named, "from": "2026-01", "to": "2026-01"}
 
 
 async def _note(log: SqlLog, kind: str, body: dict[str, canonical.Value], person: str) -> Appended:
