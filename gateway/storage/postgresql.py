@@ -94,7 +94,12 @@ class Limits:
     @property
     def statement_ms(self) -> int:
         """For the server; 0 is no limit."""
-        return 0 if self.statement_seconds is None else max(1, int(self.statement_seconds * 1000))
+        return 0 if self.statement_seconds is None else max(2, int(self.statement_seconds * 1000))
+
+    @property
+    def lock_ms(self) -> int:
+        """The same for a lock: less, so that the error says what was waited for."""
+        return self.statement_ms * 9 // 10
 
 
 def open_postgresql(url: URL, busy_timeout_seconds: float) -> Engine:
@@ -160,7 +165,7 @@ def begin_writing(lock: str | None, limits: Limits) -> str:
     commands = [
         "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE",
         f"SET LOCAL statement_timeout = {limits.statement_ms}",
-        f"SET LOCAL lock_timeout = {limits.statement_ms}",
+        f"SET LOCAL lock_timeout = {limits.lock_ms}",
         f"SET LOCAL idle_in_transaction_session_timeout = {_IDLE_WRITER_MS}",
         _DURABLE,
     ]

@@ -1,4 +1,4 @@
-"""Bringing a database to the newest schema, from the package's own migrations (no ini file)."""
+"""Bringing a database to the newest schema, or back, from the package's own migrations."""
 
 from pathlib import Path
 
@@ -28,6 +28,22 @@ def migrate(engine: Engine) -> None:
             raise ConfigError(
                 f"the database {describe_address(engine.url)} has a schema that this gateway does "
                 f"not know ({error}): run the gateway version that made it, or a newer one"
+            ) from None
+
+
+def migrate_back(engine: Engine, version: str) -> None:
+    """Bring a database back to an older version ("base": none), in one write transaction; raises
+    ConfigError, and changes nothing, when that would lose something or leave what the gateways of
+    that version cannot read. The way there and up again keeps everything."""
+    config = _config()
+    with write_transaction(engine, statement_seconds=UNBOUNDED) as connection:
+        config.attributes["connection"] = connection
+        try:
+            command.downgrade(config, version)
+        except CommandError as error:
+            raise ConfigError(
+                f"the database {describe_address(engine.url)} cannot go back to version {version}, "
+                f"{error}; restore a backup of that version instead"
             ) from None
 
 

@@ -56,11 +56,26 @@ class Databases:
             address = address.set(port=port)
         return address.render_as_string(hide_password=False)
 
-    def run(self, statement: str, database: str | None = None) -> list[tuple[object, ...]]:
-        """Run one statement; its rows, if it has any."""
-        with psycopg.connect(self.url(database), autocommit=True) as connection:
-            cursor = connection.execute(statement.encode())
+    def run(self, *statements: str) -> list[tuple[object, ...]]:
+        """Run statements, each by itself; the rows of the last, if it has any."""
+        with psycopg.connect(self.url(), autocommit=True) as connection:
+            for statement in statements:
+                cursor = connection.execute(statement.encode())
             return cursor.fetchall() if cursor.description else []
+
+    def change_setting(self, name: str, value: str | None) -> None:
+        """Set one for all new sessions, None: as it was, and wait until they have it."""
+        wanted = f"SET {name} = '{value}'" if value is not None else f"RESET {name}"
+        # Local: no standby need confirm these.
+        local = "SET synchronous_commit = local"
+        (before,) = self.run(f"SHOW {name}")
+        self.run(local, f"ALTER SYSTEM {wanted}", "SELECT pg_reload_conf()")
+        for _ in range(200):
+            (now,) = self.run(f"SHOW {name}")
+            if now == (value,) or (value is None and now != before):
+                return
+            time.sleep(0.02)
+        raise AssertionError(f"{name} never became {value}")
 
     def new_database(self) -> str:
         """The name of a new, migrated database."""

@@ -7,12 +7,27 @@ from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
-from alembic.util import CommandError
+
+from gateway.storage.downgrades import refuse_rows
 
 revision = "0001"
 down_revision = None
 branch_labels = None
 depends_on = None
+
+_REFERRING = ("payload_keys",)
+_TABLES = (
+    "entries",
+    "checkpoints",
+    "tiles",
+    "month_keys",
+    "payloads",
+    "activations",
+    "bundles",
+    "daily_counts",
+    "count_marks",
+    "ledger_heads",
+)
 
 
 def upgrade() -> None:
@@ -23,7 +38,11 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    raise CommandError("a log is never migrated backwards: restore the backup instead")
+    """To nothing at all, while nothing is there."""
+    tables = _REFERRING + _TABLES
+    refuse_rows(op.get_bind(), tables, "0001")
+    for table in tables:
+        op.drop_table(table)
 
 
 def _key(name: str, kind: sa.types.TypeEngine[Any]) -> sa.Column[Any]:

@@ -4,7 +4,8 @@ import json
 
 import sqlalchemy as sa
 from alembic import op
-from alembic.util import CommandError
+
+from gateway.storage.downgrades import refuse_unknown_types
 
 revision = "0002"
 down_revision = "0001"
@@ -39,7 +40,9 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    raise CommandError("a log is never migrated backwards: restore the backup instead")
+    """Rows of activations are made again on the way up; there is nothing to read others from."""
+    refuse_unknown_types(op.get_bind(), [_ACTIVATED], "0001")
+    op.drop_table("journal")
 
 
 def _is_activation(data: bytes) -> bool:

@@ -2,12 +2,29 @@
 
 import sqlalchemy as sa
 from alembic import op
-from alembic.util import CommandError
+
+from gateway.storage.downgrades import refuse_unknown_types, refuse_unsealed_marks
 
 revision = "0003"
 down_revision = "0002"
 branch_labels = None
 depends_on = None
+
+_KNOWN = (
+    "bundle.activated",
+    "change.approved",
+    "change.assessed",
+    "change.rejected",
+    "change.staged",
+    "change.tested",
+    "exception.ended",
+    "exception.granted",
+    "protection.added",
+    "protection.removed",
+    "rollout.ended",
+    "rollout.halted",
+    "rollout.stepped",
+)
 
 
 def upgrade() -> None:
@@ -15,4 +32,8 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    raise CommandError("a log is never migrated backwards: restore the backup instead")
+    """Marks are lost and checkpoints vouch in their place, as on the way up."""
+    connection = op.get_bind()
+    refuse_unknown_types(connection, _KNOWN, "0002")
+    refuse_unsealed_marks(connection, "0002")
+    op.drop_column("journal", "mark")

@@ -3,10 +3,30 @@
 import sqlalchemy as sa
 from alembic import op
 
+from gateway.storage.downgrades import refuse_rows, refuse_unknown_types
+
 revision = "0005"
 down_revision = "0004"
 branch_labels = None
 depends_on = None
+
+_KNOWN = (
+    "alarm.ended",
+    "alarm.raised",
+    "bundle.activated",
+    "change.approved",
+    "change.assessed",
+    "change.rejected",
+    "change.staged",
+    "change.tested",
+    "exception.ended",
+    "exception.granted",
+    "protection.added",
+    "protection.removed",
+    "rollout.ended",
+    "rollout.halted",
+    "rollout.stepped",
+)
 
 
 def upgrade() -> None:
@@ -27,6 +47,9 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """What is lost can be had again for newer checkpoints only: keep a backup."""
+    """What others signed cannot be had again for the checkpoints of the past."""
+    connection = op.get_bind()
+    refuse_unknown_types(connection, _KNOWN, "0004")
+    refuse_rows(connection, ("cosigned", "timestamps"), "0004")
     op.drop_table("timestamps")
     op.drop_table("cosigned")
