@@ -37,6 +37,7 @@ from gateway.transparency.checkpoint import sign_checkpoint
 from gateway.transparency.notes import Signer
 
 _MAX_KEY_RACES = 5
+_MAX_TOLD = 256
 _MONTH_TEXT = len("2026-01")
 
 
@@ -62,6 +63,7 @@ class Sequencer:
         self._write_failure: str | None = None
         self._seal_failure: str | None = None
         self._removal_listeners: list[Callable[[Removal], None]] = [vault.forget]
+        self._told_removals: set[Removal] = set()
         self._to_scrub = False
         self.unscrubbed: str | None = None
         self.note: str | None = None
@@ -87,8 +89,19 @@ class Sequencer:
         return self._to_scrub
 
     def on_removal(self, listener: Callable[[Removal], None]) -> None:
-        """Have `listener` told of each removal, by whichever process, on the writing thread."""
+        """Have `listener` told of each removal, by whichever process, on whichever thread."""
         self._removal_listeners.append(listener)
+
+    def tell_removal(self, removal: Removal) -> None:
+        """Tell of a removal that the journal says was carried out; once, however often it is met:
+        by the writer, and by whoever reads the journal where nothing is written."""
+        if removal in self._told_removals:
+            return
+        if len(self._told_removals) >= _MAX_TOLD:
+            self._told_removals.clear()
+        self._told_removals.add(removal)
+        for listener in self._removal_listeners:
+            listener(removal)
 
     def start(self) -> None:
         """Check what is stored and open a new log with its first entry; raises LogBrokenError
@@ -245,8 +258,7 @@ class Sequencer:
 
     def _removed(self, removal: Removal) -> None:
         self._to_scrub = True
-        for listener in self._removal_listeners:
-            listener(removal)
+        self.tell_removal(removal)
 
     def _advance(self, built: EntryBatch) -> None:
         for row in built.rows:

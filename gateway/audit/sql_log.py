@@ -14,6 +14,7 @@ from gateway.audit.journal import JournalHeads
 from gateway.audit.payloads import PayloadVault
 from gateway.audit.port import Appended, Draft, Payload, Removal
 from gateway.audit.proofs import ProofReader
+from gateway.audit.removals import REMOVING_TYPES, removal_named_by
 from gateway.audit.sequencer import Sequencer
 from gateway.clock import Clock
 from gateway.errors import ConfigError, LogUnavailableError
@@ -111,7 +112,7 @@ class SqlLog:
 
     def on_removal(self, listener: Callable[[Removal], None]) -> None:
         """Have `listener` told of each removal that this process comes to know of, its own and
-        others', on the writing thread; it may not raise."""
+        others', on whichever thread; it may not raise."""
         self._sequencer.on_removal(listener)
 
     async def journal(self, start: int = 0) -> list[Entry]:
@@ -168,6 +169,9 @@ class SqlLog:
         found = self._read(lambda connection: list(history.read_journal(connection, start)))
         if known >= start and (not found or found[-1].seq < known):
             raise self._lost_row(known)
+        for entry in found:
+            if entry.type in REMOVING_TYPES:
+                self._sequencer.tell_removal(removal_named_by(entry.type, entry.body))
         return found
 
     def _read_heads(self) -> JournalHeads:

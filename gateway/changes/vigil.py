@@ -107,6 +107,10 @@ class Vigil:
         found = await asyncio.to_thread(_find, bundle, names, lately)
         await self._settle(in_force, found, now_us)
 
+    def forget(self) -> None:
+        """Hold no name any longer: what was erased or purged was not seen."""
+        self._sightings = self._sightings.anew()
+
     async def _try(self) -> bool:
         try:
             await self.look()
@@ -161,6 +165,10 @@ class _Sightings:
         self._vault = vault
         self._names: dict[str, str] = {}
         self._newest = ""
+
+    def anew(self) -> "_Sightings":
+        """The same without what it has read."""
+        return _Sightings(self._entries, self._vault)
 
     async def until(self, now_us: int) -> Mapping[str, str]:
         """The names seen since the first day that counts; raises StorageError, KeyServiceError."""

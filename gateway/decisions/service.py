@@ -89,6 +89,11 @@ class DecisionService:
             self._observe(effect, count)
         return self._answer(request, appended[-1], certificate_ends_us, subject_uri)
 
+    def forget(self) -> None:
+        """Hold no class any longer: a payload was erased, and with it goes what memory knows of it.
+        What is asked about again is evaluated anew."""
+        self._epoch = None
+
     def _epoch_at(self, policy: ActivePolicy, now_us: int) -> Epoch:
         if self._epoch is None or not self._epoch.covers(policy, now_us):
             self._epoch = begin_epoch(policy, now_us)

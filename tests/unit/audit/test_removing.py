@@ -232,3 +232,25 @@ def test_entries_stay_where_their_hashes_would_be_lost(engine: Engine, statement
         await log.aclose()
 
     asyncio.run(main())
+
+
+def test_a_process_that_writes_nothing_hears_of_a_removal_by_the_journal_once(
+    engine: Engine, tmp_path: Path
+) -> None:
+    async def main() -> None:
+        log = await grown(engine, 5)
+        other = open_engine(tmp_path / "log.db")
+        idle = await open_log(other, clock=ManualClock())
+        told: list[Removal] = []
+        idle.on_removal(told.append)
+        await remove(log, Removal(class_ids=(A,)))
+        await idle.journal()
+        assert told == [Removal(class_ids=(A,))]
+        await idle.append([note("x")])
+        await idle.journal()
+        assert told == [Removal(class_ids=(A,))]
+        await idle.aclose()
+        await log.aclose()
+        other.dispose()
+
+    asyncio.run(main())

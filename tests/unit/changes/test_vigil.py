@@ -293,6 +293,19 @@ def test_a_day_that_is_over_is_read_once() -> None:
     play(scene, story)
 
 
+def test_after_an_erasure_every_day_is_read_again() -> None:
+    scene = Scene(LEDGER)
+
+    async def story(station: Station) -> None:
+        await station.vigil.look()
+        station.recorded.days.clear()
+        station.vigil.forget()
+        await station.vigil.look()
+        assert len(station.recorded.days) == 31
+
+    play(scene, story)
+
+
 def test_of_a_sealed_row_only_the_id_is_told() -> None:
     scene = Scene()
     secret = {**row("sealed-1", expected=True), "glob": "secret-*", "control": "SECRET/1"}

@@ -75,6 +75,19 @@ def test_warm_classes_cost_one_short_entry_and_no_question() -> None:
     asyncio.run(run())
 
 
+def test_what_was_forgotten_is_evaluated_and_recorded_anew() -> None:
+    async def run() -> None:
+        engine = FakeEngine()
+        desk = make_desk(make_policy(engine))
+        await desk.ask(proposal("a"), proposal("b"))
+        desk.service.forget()
+        answer = await desk.ask(proposal("a"))
+        assert [len(classes) for _, _, classes in engine.asked] == [2, 1]
+        verify_answer_recorded(desk.log, answer)
+
+    asyncio.run(run())
+
+
 def test_equal_refs_are_kept_apart_by_position() -> None:
     async def run() -> None:
         desk = make_desk()
