@@ -27,7 +27,8 @@ from gateway.transparency.segments import log_folder
 
 class Archiving:
     """The archiver of a running gateway. Nothing of it stops verdicts: what fails shows here, in
-    metrics and in the detail of /readyz, and is tried again."""
+    metrics and in the detail of /readyz, and is tried again. `has_looked` is set after the first
+    time."""
 
     def __init__(self, archiver: Archiver, interval_seconds: float, clock: Clock) -> None:
         self._archiver = archiver
@@ -36,6 +37,7 @@ class Archiving:
         self.status: ArchiveStatus | None = None
         self.failure: str | None = None
         self.succeeded_us: int | None = None
+        self.has_looked = asyncio.Event()
 
     @property
     def problem(self) -> str | None:
@@ -58,6 +60,7 @@ class Archiving:
             self.failure, self.succeeded_us = None, self._clock.now_us()
         except GatewayError as error:
             self.failure = str(error)
+        self.has_looked.set()
         if self.problem is not None and self.problem != before:
             structlog.get_logger().warning("archive", problem=self.problem)
 
@@ -141,4 +144,4 @@ def make_archiver(
     """The archiver of the configured log; raises ConfigError."""
     log = SqlSealedLog(database, config.log.origin)
     store = open_store(archive, config.log.origin, clock)
-    return Archiver(log, store, archive_terms(config, archive), is_stopping)
+    return Archiver(log, store, archive_terms(config, archive), clock, is_stopping)

@@ -15,8 +15,9 @@ from gateway.archive.writing import (
     ArchiveTerms,
     NewSegment,
     build_segment,
-    retention_of_segment_us,
+    retention_of_entry_us,
 )
+from gateway.clock import Clock
 from gateway.transparency.segments import (
     LOG_OBJECT,
     LogLabel,
@@ -51,12 +52,14 @@ class Archiver:
         log: SealedLog,
         store: ObjectStore,
         terms: ArchiveTerms,
+        clock: Clock,
         is_stopping: Callable[[], bool] = lambda: False,
     ) -> None:
         """`store` is the one log's; `is_stopping` is asked between segments."""
         self._log = log
         self._store = store
         self._terms = terms
+        self._clock = clock
         self._is_stopping = is_stopping
         self._holdings = Holdings(store)
         self._label_until_us: int | None = None
@@ -79,10 +82,22 @@ class Archiver:
             return status
         if self._holdings.chain:
             self._put_note(self._holdings.chain[-1])
-        for gap in self._holdings.gaps:
+        for gap in self._gaps():
             self._write_span(gap.first, gap.stop)
         self._write_span(self._holdings.end or self._log.first_whole(), None)
         return self._status(status.sealed)
+
+    def _gaps(self) -> list[SegmentPlace]:
+        """What the archive lacks before its newest segment; older entries than it has are lacking
+        unless their years are over."""
+        gaps, chain = self._holdings.gaps, self._holdings.chain
+        start = self._log.first_whole() if chain and chain[0].first else 0
+        if chain and start < chain[0].first:
+            newest = self._log.entries(chain[0].first - 1, chain[0].first)
+            until_us = retention_of_entry_us(newest[-1:], self._terms.entries_years)
+            if until_us > self._clock.now_us():
+                return [SegmentPlace(start, chain[0].first - 1), *gaps]
+        return gaps
 
     def _write_span(self, first: int, stop: int | None) -> None:
         """Write segments from `first` on, to `stop` or as far as the log is signed."""
@@ -93,7 +108,7 @@ class Archiver:
                     f"log {self._log.origin} has no checkpoint of {first} entries, where the "
                     f"archive in {self._store.place} goes on; run `gateway audit verify`"
                 )
-            segment = build_segment(self._log, before, self._terms, stop)
+            segment = build_segment(self._log, before, self._terms, self._clock.now_us(), stop)
             if segment is None:
                 return
             self._put_label(segment.until_us)
@@ -116,7 +131,7 @@ class Archiver:
         head = self._log.head(place.stop)
         if head is not None and not self._holdings.objects(checkpoint_name(place.stop)).chosen:
             segment = self._holdings.segment(place)
-            until_us = retention_of_segment_us(segment, self._terms.entries_years)
+            until_us = retention_of_entry_us(segment.entries, self._terms.entries_years)
             self._keep_note(place.stop, head.note, until_us)
 
     def _keep_note(self, size: int, note: str, until_us: int) -> None:
@@ -213,7 +228,7 @@ class Archiver:
         holdings = self._holdings
         problems = list(holdings.findings)
         problems += [
-            f"entries {gap.first} to {gap.last} are not in the archive" for gap in holdings.gaps
+            f"entries {gap.first} to {gap.last} are not in the archive" for gap in self._gaps()
         ]
         contradiction = self._find_contradiction(sealed)
         return ArchiveStatus(

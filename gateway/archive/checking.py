@@ -8,7 +8,7 @@ from gateway.archive.errors import ArchiveError
 from gateway.archive.holdings import Holdings, is_note
 from gateway.archive.port import ObjectStore
 from gateway.archive.reading import Objects
-from gateway.archive.writing import retention_of_segment_us
+from gateway.archive.writing import retention_of_entry_us
 from gateway.clock import format_time
 from gateway.transparency.errors import SegmentError
 from gateway.transparency.notes import Verifier
@@ -66,7 +66,7 @@ class _Checking:
     def _check_segment(self, place: SegmentPlace, content: bytes) -> None:
         segment = read_segment(content, place)
         verify_segment(segment, place, self._keys)
-        until_us = retention_of_segment_us(segment, self._years)
+        until_us = retention_of_entry_us(segment.entries, self._years)
         newest = max(until_us, self._needed_us.get(LOG_OBJECT, 0))
         self._needed_us |= {place.name: until_us, LOG_OBJECT: newest}
         if checkpoint_name(place.stop) in self.objects.chosen:

@@ -1,5 +1,6 @@
 """What an archive's objects are made of, and until when they are kept."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -9,7 +10,6 @@ from gateway.transparency.entry import parse_entry
 from gateway.transparency.errors import EntryError, SegmentError
 from gateway.transparency.segments import (
     MAX_SEGMENT_ENTRIES,
-    Segment,
     SegmentPlace,
     encode_segment,
     read_segment,
@@ -17,6 +17,7 @@ from gateway.transparency.segments import (
 )
 
 MAX_SEGMENT_BYTES = 64 * 1024 * 1024
+_DAY_US = 86_400 * 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +41,15 @@ class NewSegment:
 
 
 def build_segment(
-    log: SealedLog, before: SealedHead | None, terms: ArchiveTerms, stop: int | None = None
+    log: SealedLog,
+    before: SealedHead | None,
+    terms: ArchiveTerms,
+    now_us: int,
+    stop: int | None = None,
 ) -> NewSegment | None:
     """The segment that follows the checkpoint `before` (None: the log's first), not past `stop`;
-    None when no checkpoint signed more. Raises ArchiveError when the entries are not there or not
-    what was signed."""
+    None when no checkpoint signed more. Entries past their years are kept for a day. Raises
+    ArchiveError when the entries are not there or not what was signed."""
     first = 0 if before is None else before.size
     most = min(terms.segment_entries, MAX_SEGMENT_ENTRIES)
     while True:
@@ -71,8 +76,8 @@ def build_segment(
             f"entries {first} to {place.last} of log {log.origin} are not what was signed "
             f"({error}); run `gateway audit verify`"
         ) from None
-    until_us = retention_of_segment_us(segment, terms.entries_years)
-    return NewSegment(place, content, end.note, until_us)
+    until_us = retention_of_entry_us(entries, terms.entries_years)
+    return NewSegment(place, content, end.note, max(until_us, now_us + _DAY_US))
 
 
 def retention_until_us(newest_us: int, years: int) -> int:
@@ -85,9 +90,9 @@ def retention_until_us(newest_us: int, years: int) -> int:
     return int(datetime(until.year, until.month, until.day, tzinfo=UTC).timestamp()) * 1_000_000
 
 
-def retention_of_segment_us(segment: Segment, years: int) -> int:
-    """Until when a segment's objects are kept; raises ArchiveError for one without entries."""
+def retention_of_entry_us(entries: Sequence[bytes], years: int) -> int:
+    """Until when the objects of entries are kept, by the last of them; raises ArchiveError."""
     try:
-        return retention_until_us(parse_entry(segment.entries[-1]).time_us, years)
+        return retention_until_us(parse_entry(entries[-1]).time_us, years)
     except (EntryError, IndexError):
         raise ArchiveError("a segment of the archive does not end with an entry") from None

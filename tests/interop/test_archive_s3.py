@@ -15,6 +15,7 @@ from gateway.archive.errors import ArchiveError
 from gateway.archive.reading import StoreReader
 from gateway.archive.s3 import S3Settings, S3Store, open_s3_archive, open_s3_store
 from gateway.archive.writing import ArchiveTerms
+from gateway.clock import SystemClock
 from gateway.configuration import ArchiveConfig, GatewayConfig, LogConfig, S3Config
 from gateway.errors import ConfigError
 from gateway.residency import verify_residency
@@ -36,6 +37,7 @@ from tests.interop.s3_server import (
 # The entries are of January 2026, so that locks hold for years from any day of the tests.
 YEARS = 40
 TERMS = ArchiveTerms(REGION, YEARS, segment_entries=10)
+CLOCK = SystemClock()
 FOLDER = log_folder("example.org/log")
 PREFIX = f"audit/{FOLDER}/"
 
@@ -99,13 +101,13 @@ def refused(code: str) -> Any:
 
 def test_a_log_is_verified_from_the_bucket_alone(endpoint: str, client: Any, bucket: str) -> None:
     log = sealed_log(4, 9, 23)
-    status = Archiver(log, open_store(endpoint, bucket), TERMS).run_once()
+    status = Archiver(log, open_store(endpoint, bucket), TERMS, CLOCK).run_once()
     assert (status.archived, status.problems) == (23, ())
     word, source = verify(log, endpoint, bucket)
     assert word is Word.OK
     assert source.findings() == []
     assert [row[1] for batch in source.entries() for row in batch] == log.data
-    assert Archiver(log, open_store(endpoint, bucket), TERMS).run_once().written == ()
+    assert Archiver(log, open_store(endpoint, bucket), TERMS, CLOCK).run_once().written == ()
     reopen = source.opener()
     assert reopen is not None
     assert sum(len(batch) for batch in reopen().entries()) == 23
@@ -116,7 +118,7 @@ def test_each_object_is_kept_until_the_date_that_was_asked(
 ) -> None:
     log = sealed_log(9)
     store = open_store(endpoint, bucket)
-    Archiver(log, store, TERMS).run_once()
+    Archiver(log, store, TERMS, CLOCK).run_once()
     asked = datetime.fromtimestamp(START_US / 1e6, UTC).replace(
         year=2026 + YEARS, day=3, hour=0, minute=0, second=0, microsecond=0
     )
@@ -136,7 +138,7 @@ def test_nobody_deletes_a_version_or_shortens_its_date(
     endpoint: str, client: Any, bucket: str
 ) -> None:
     log = sealed_log(9)
-    Archiver(log, open_store(endpoint, bucket), TERMS).run_once()
+    Archiver(log, open_store(endpoint, bucket), TERMS, CLOCK).run_once()
     key = PREFIX + SegmentPlace(0, 8).name
     version = client.list_object_versions(Bucket=bucket, Prefix=key)["Versions"][0]["VersionId"]
     one = {"Bucket": bucket, "Key": key, "VersionId": version}
@@ -159,7 +161,7 @@ def test_a_delete_marker_is_no_deletion_and_is_named(
     endpoint: str, client: Any, bucket: str
 ) -> None:
     log = sealed_log(9)
-    Archiver(log, open_store(endpoint, bucket), TERMS).run_once()
+    Archiver(log, open_store(endpoint, bucket), TERMS, CLOCK).run_once()
     for name in (SegmentPlace(0, 8).name, "log.json", checkpoint_name(9)):
         client.delete_object(Bucket=bucket, Key=PREFIX + name)
         with refused("NoSuchKey"):
@@ -167,7 +169,7 @@ def test_a_delete_marker_is_no_deletion_and_is_named(
     word, source = verify(log, endpoint, bucket)
     assert word is Word.OK
     assert len([text for text in source.findings() if "a delete marker of 20" in text]) == 3
-    status = Archiver(log, open_store(endpoint, bucket), TERMS).run_once()
+    status = Archiver(log, open_store(endpoint, bucket), TERMS, CLOCK).run_once()
     assert status.written == ()
     assert SegmentPlace(0, 8).name in status.problems[0]
 
@@ -176,7 +178,7 @@ def test_what_is_written_over_a_segment_does_not_count(
     endpoint: str, client: Any, bucket: str
 ) -> None:
     log = sealed_log(9)
-    Archiver(log, open_store(endpoint, bucket), TERMS).run_once()
+    Archiver(log, open_store(endpoint, bucket), TERMS, CLOCK).run_once()
     far = datetime.now(UTC) + timedelta(days=999)
     for name in (SegmentPlace(0, 8).name, checkpoint_name(9)):
         client.put_object(Bucket=bucket, Key=PREFIX + name, Body=b"another history")
@@ -198,7 +200,7 @@ def test_an_unlocked_object_in_the_way_does_not_count(
 ) -> None:
     log = sealed_log(9)
     client.put_object(Bucket=bucket, Key=PREFIX + SegmentPlace(0, 8).name, Body=b"first")
-    assert Archiver(log, open_store(endpoint, bucket), TERMS).run_once().archived == 9
+    assert Archiver(log, open_store(endpoint, bucket), TERMS, CLOCK).run_once().archived == 9
     assert verify(log, endpoint, bucket)[0] is Word.OK
 
 
@@ -228,7 +230,10 @@ def test_a_network_that_breaks_leaves_nothing_half(
     network = BreakingNetwork(endpoint)
     network.cuts, network.after, network.is_request = 2, after, is_request
     try:
-        assert Archiver(log, open_store(network.endpoint, bucket), TERMS).run_once().archived == 504
+        assert (
+            Archiver(log, open_store(network.endpoint, bucket), TERMS, CLOCK).run_once().archived
+            == 504
+        )
         assert network.cuts == 0
         network.cuts = 2
         word, source = verify(log, network.endpoint, bucket)
@@ -245,7 +250,7 @@ def test_a_network_that_is_gone_is_one_sentence(endpoint: str, client: Any, buck
     network.cuts = 9_999
     try:
         with pytest.raises(ArchiveError, match=r"s3://.* failed: \w+Error; see docs") as caught:
-            Archiver(sealed_log(4), open_store(network.endpoint, bucket), TERMS).run_once()
+            Archiver(sealed_log(4), open_store(network.endpoint, bucket), TERMS, CLOCK).run_once()
     finally:
         network.close()
     assert SECRET_KEY not in str(caught.value)
@@ -258,7 +263,7 @@ def test_wrong_credentials_are_one_sentence_without_them(
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAWRONG")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong-secret")
     with pytest.raises(ArchiveError, match=r"was refused: \w+$") as caught:
-        Archiver(sealed_log(4), open_store(endpoint, bucket), TERMS).run_once()
+        Archiver(sealed_log(4), open_store(endpoint, bucket), TERMS, CLOCK).run_once()
     assert "AKIAWRONG" not in str(caught.value)
     assert "wrong-secret" not in str(caught.value)
 
@@ -285,7 +290,7 @@ def configured(endpoint: str, bucket: str, region: str) -> GatewayConfig:
 def test_check_finds_what_is_not_locked(endpoint: str, client: Any, bucket: str) -> None:
     log = sealed_log(9)
     store = open_store(endpoint, bucket)
-    Archiver(log, store, TERMS).run_once()
+    Archiver(log, store, TERMS, CLOCK).run_once()
     client.put_object(Bucket=bucket, Key=f"{PREFIX}segments/stray", Body=b"x")
     problems = check_archive(store, log.keys(), YEARS).problems
     assert problems == ("segments/stray is not locked in COMPLIANCE mode",)

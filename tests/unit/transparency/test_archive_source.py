@@ -11,6 +11,7 @@ from gateway import canonical
 from gateway.archive.archiver import Archiver
 from gateway.archive.folder import FolderStore
 from gateway.archive.writing import ArchiveTerms
+from gateway.clock import ManualClock
 from gateway.transparency.archive_source import (
     ArchiveSource,
     is_folder_archive,
@@ -47,7 +48,7 @@ def archive(log: GrowingLog, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def write(log: GrowingLog, folder: Path) -> None:
     store = FolderStore(folder / log_folder(log.origin))
-    Archiver(log, store, ArchiveTerms("eu-west-1", 7, segment_entries=10)).run_once()
+    Archiver(log, store, ArchiveTerms("eu-west-1", 7, segment_entries=10), ManualClock()).run_once()
 
 
 def verify(log: GrowingLog, folder: Path, *anchors: int) -> Verdict:
