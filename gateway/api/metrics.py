@@ -47,6 +47,11 @@ class Metrics:
             "Protected rows whose expected service is no longer seen; the log names them",
             registry=self.registry,
         )
+        self.log_unscrubbed = Gauge(
+            "gateway_log_unscrubbed",
+            "1 while what was erased is still in the database's files; it is tried again",
+            registry=self.registry,
+        )
         self.ready = Gauge("gateway_ready", "1 when /readyz is 200", registry=self.registry)
 
     def observe(self, name: str, count: int) -> None:

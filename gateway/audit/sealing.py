@@ -54,11 +54,16 @@ def seal_group(vault: PayloadVault, batch: SealedBatch, group: Group, actor: str
 
 def commitments(rows: Sequence[PayloadRow]) -> Iterator[bytes]:
     """The bodies of `payloads.sealed` entries over these rows: of one month key each."""
-    for month_key, of_key in groupby(rows, lambda row: row.month_key):
+    ordered = sorted(rows, key=_month_key)  # stable: few entries, whatever the order of regions
+    for month_key, of_key in groupby(ordered, _month_key):
         pairs = [(row.class_id, sha256(row.sealed).hexdigest()) for row in of_key]
         for at in range(0, len(pairs), MAX_COMMITTED):
             part = _encode(pairs[at : at + MAX_COMMITTED])
             yield b'{"month_key":%b,"payloads":%b}' % (canonical.encode(month_key), part)
+
+
+def _month_key(row: PayloadRow) -> str:
+    return row.month_key
 
 
 def find_refusals(

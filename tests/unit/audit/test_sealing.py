@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -76,6 +77,16 @@ def test_a_refused_group_commits_to_nothing(engine: Engine) -> None:
         assert list(sealed_rows(engine)) == [A]
 
     asyncio.run(main())
+
+
+def test_mixed_month_keys_make_one_entry_each() -> None:
+    bodies = commitments([row(number, f"k{number % 3}") for number in range(300)])
+    values: list[Any] = [canonical.decode(body) for body in bodies]
+    assert [(value["month_key"], len(value["payloads"])) for value in values] == [
+        ("k0", 100),
+        ("k1", 100),
+        ("k2", 100),
+    ]
 
 
 def row(number: int, month_key: str = "k") -> PayloadRow:
