@@ -1,34 +1,26 @@
-// Command go_verifier checks a log with code that shares nothing with the gateway's own: the
-// checkpoint's signature by golang.org/x/mod/sumdb/note, its root by golang.org/x/mod/sumdb/tlog.
+// Command go_verifier checks a log with code that shares nothing with the gateway's own: signed
+// notes by golang.org/x/mod/sumdb/note, trees and proofs by golang.org/x/mod/sumdb/tlog and
+// github.com/transparency-dev/merkle.
 //
 //	go_verifier VKEY-FILE NOTE-FILE ENTRIES-FILE
+//	go_verifier vectors FOLDER
+//	go_verifier tree FOLDER VKEY-FILE
 //
-// ENTRIES-FILE holds each entry as its length (4 bytes, big-endian) and its bytes. Prints the size
-// and the hexadecimal root. Exit status: 0 holds, 1 does not, 2 cannot say.
+// ENTRIES-FILE holds each entry as its length (4 bytes, big-endian) and its bytes; FOLDER holds the
+// vector files (tests/vectors), or an exported tree. Prints the size and the hexadecimal root, or
+// how many vectors hold. Exit status: 0 holds, 1 does not, 2 cannot say.
 package main
 
 import (
-	"encoding/base64"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"os"
-	"strconv"
-	"strings"
-
-	"golang.org/x/mod/sumdb/note"
-	"golang.org/x/mod/sumdb/tlog"
 )
 
 var errUnreadable = errors.New("unreadable")
 
 func main() {
-	if len(os.Args) != 4 {
-		fmt.Fprintln(os.Stderr, "usage: go_verifier VKEY-FILE NOTE-FILE ENTRIES-FILE")
-		os.Exit(2)
-	}
-	size, root, err := verify(os.Args[1], os.Args[2], os.Args[3])
+	answer, err := run(os.Args[1:])
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "go_verifier:", err)
 		if errors.Is(err, errUnreadable) {
@@ -36,107 +28,20 @@ func main() {
 		}
 		os.Exit(1)
 	}
-	fmt.Printf("%d %x\n", size, root[:])
+	fmt.Println(answer)
 }
 
-func verify(vkeyPath, notePath, entriesPath string) (int64, tlog.Hash, error) {
-	size, claimed, err := openCheckpoint(vkeyPath, notePath)
-	if err != nil {
-		return 0, tlog.Hash{}, err
+func run(words []string) (string, error) {
+	switch {
+	case len(words) == 2 && words[0] == "vectors":
+		count, err := checkVectors(words[1])
+		return fmt.Sprintf("%d vectors", count), err
+	case len(words) == 3 && words[0] == "tree":
+		size, root, err := checkTree(words[1], words[2])
+		return fmt.Sprintf("%d %x", size, root[:]), err
+	case len(words) == 3:
+		size, root, err := verify(words[0], words[1], words[2])
+		return fmt.Sprintf("%d %x", size, root[:]), err
 	}
-	count, root, err := hashEntries(entriesPath)
-	if err != nil {
-		return 0, tlog.Hash{}, err
-	}
-	if count != size {
-		return 0, tlog.Hash{}, fmt.Errorf("the checkpoint says %d entries, there are %d", size, count)
-	}
-	if root != claimed {
-		return 0, tlog.Hash{}, fmt.Errorf("the checkpoint's root is %x, the entries' %x", claimed[:], root[:])
-	}
-	return size, root, nil
-}
-
-// openCheckpoint gives the size and root of a checkpoint that the key signed (C2SP tlog-checkpoint).
-func openCheckpoint(vkeyPath, notePath string) (int64, tlog.Hash, error) {
-	vkey, err := os.ReadFile(vkeyPath)
-	if err != nil {
-		return 0, tlog.Hash{}, fmt.Errorf("%w: %v", errUnreadable, err)
-	}
-	signed, err := os.ReadFile(notePath)
-	if err != nil {
-		return 0, tlog.Hash{}, fmt.Errorf("%w: %v", errUnreadable, err)
-	}
-	verifier, err := note.NewVerifier(strings.TrimSpace(string(vkey)))
-	if err != nil {
-		return 0, tlog.Hash{}, err
-	}
-	opened, err := note.Open(signed, note.VerifierList(verifier))
-	if err != nil {
-		return 0, tlog.Hash{}, err
-	}
-	return parseCheckpoint(opened.Text, verifier.Name())
-}
-
-func parseCheckpoint(text, origin string) (int64, tlog.Hash, error) {
-	lines := strings.Split(text, "\n")
-	if len(lines) < 4 || lines[0] != origin {
-		return 0, tlog.Hash{}, errors.New("not a checkpoint of the key's log")
-	}
-	size, err := strconv.ParseInt(lines[1], 10, 64)
-	if err != nil || size < 0 || lines[1] != strconv.FormatInt(size, 10) {
-		return 0, tlog.Hash{}, fmt.Errorf("not a size: %q", lines[1])
-	}
-	decoded, err := base64.StdEncoding.Strict().DecodeString(lines[2])
-	if err != nil || len(decoded) != tlog.HashSize {
-		return 0, tlog.Hash{}, fmt.Errorf("not a root: %q", lines[2])
-	}
-	return size, tlog.Hash(decoded), nil
-}
-
-// hashEntries gives the number of entries and the root of their tree (RFC 6962 section 2.1).
-func hashEntries(path string) (int64, tlog.Hash, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return 0, tlog.Hash{}, fmt.Errorf("%w: %v", errUnreadable, err)
-	}
-	defer file.Close()
-	var stored []tlog.Hash
-	reader := tlog.HashReaderFunc(func(indexes []int64) ([]tlog.Hash, error) {
-		hashes := make([]tlog.Hash, len(indexes))
-		for i, index := range indexes {
-			hashes[i] = stored[index]
-		}
-		return hashes, nil
-	})
-	count := int64(0)
-	for {
-		entry, err := readEntry(file)
-		if err == io.EOF {
-			break
-		}
-		if err != nil {
-			return 0, tlog.Hash{}, fmt.Errorf("%w: entry %d: %v", errUnreadable, count, err)
-		}
-		hashes, err := tlog.StoredHashes(count, entry, reader)
-		if err != nil {
-			return 0, tlog.Hash{}, err
-		}
-		stored = append(stored, hashes...)
-		count++
-	}
-	root, err := tlog.TreeHash(count, reader)
-	return count, root, err
-}
-
-func readEntry(file io.Reader) ([]byte, error) {
-	var length uint32
-	if err := binary.Read(file, binary.BigEndian, &length); err != nil {
-		return nil, err // io.EOF only when there is no further entry
-	}
-	entry := make([]byte, length)
-	if _, err := io.ReadFull(file, entry); err != nil {
-		return nil, fmt.Errorf("cut short: %v", err)
-	}
-	return entry, nil
+	return "", fmt.Errorf("%w: say VKEY NOTE ENTRIES, vectors FOLDER or tree FOLDER VKEY", errUnreadable)
 }
