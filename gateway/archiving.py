@@ -46,6 +46,11 @@ class Archiving:
             return self.failure
         return self.status.problems[0] if self.status and self.status.problems else None
 
+    def held(self) -> int:
+        """How many entries, from the first on, this process has seen in the archive: what a purge
+        may take out of the database is below that."""
+        return self.status.unbroken if self.status and not self.status.is_ahead else 0
+
     async def run(self) -> None:
         """Write what is missing, again and again, until cancelled."""
         while True:

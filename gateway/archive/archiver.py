@@ -17,7 +17,7 @@ from gateway.archive.writing import (
     build_segment,
     retention_of_entry_us,
 )
-from gateway.clock import Clock
+from gateway.clock import Clock, SystemClock
 from gateway.transparency.segments import (
     LOG_OBJECT,
     LogLabel,
@@ -31,12 +31,14 @@ _SLACK_US = 30 * 86_400 * 1_000_000  # the label's date moves once a month
 
 @dataclass(frozen=True, slots=True)
 class ArchiveStatus:
-    """How an archive stands: entries `archived` of those that the log `sealed`; names `written`
-    now; what is not as it should be. `is_ahead`: the archive holds what the log does not."""
+    """How an archive stands: entries `archived` of those that the log `sealed`, `unbroken` of them
+    before the first that is lacking; names `written` now; what is not as it should be. `is_ahead`:
+    the archive holds what the log does not."""
 
     place: str
     log: str
     archived: int
+    unbroken: int
     sealed: int
     segments: int
     written: tuple[str, ...] = ()
@@ -52,14 +54,14 @@ class Archiver:
         log: SealedLog,
         store: ObjectStore,
         terms: ArchiveTerms,
-        clock: Clock,
+        clock: Clock | None = None,
         is_stopping: Callable[[], bool] = lambda: False,
     ) -> None:
         """`store` is the one log's; `is_stopping` is asked between segments."""
         self._log = log
         self._store = store
         self._terms = terms
-        self._clock = clock
+        self._clock = clock or SystemClock()
         self._is_stopping = is_stopping
         self._holdings = Holdings(store)
         self._label_until_us: int | None = None
@@ -226,15 +228,15 @@ class Archiver:
 
     def _status(self, sealed: int) -> ArchiveStatus:
         holdings = self._holdings
+        gaps = self._gaps()
         problems = list(holdings.findings)
-        problems += [
-            f"entries {gap.first} to {gap.last} are not in the archive" for gap in self._gaps()
-        ]
+        problems += [f"entries {gap.first} to {gap.last} are not in the archive" for gap in gaps]
         contradiction = self._find_contradiction(sealed)
         return ArchiveStatus(
             place=self._store.place,
             log=self._log.origin,
             archived=holdings.end,
+            unbroken=gaps[0].first if gaps else holdings.end,
             sealed=sealed,
             segments=len(holdings.chain),
             written=tuple(self._written),
