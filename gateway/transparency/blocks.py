@@ -33,7 +33,9 @@ PAYLOADS_SEALED = "payloads.sealed"
 
 _TYPE = b'","type":"'
 _END = b'","v":1}'
-_TIME_LENGTH = len("2026-01-02T03:04:05.000006Z")
+_TIME_FORM = b"0000-00-00T00:00:00.000000Z"
+_TIME_LENGTH = len(_TIME_FORM)
+_AS_ZEROS = bytes.maketrans(b"0123456789", b"0" * 10)
 _ITEM = b'{"class":"'
 _PLAIN_TYPE = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_")
 _READ_WHOLE = frozenset(
@@ -152,13 +154,15 @@ class BlockReader:
         tails = [data[cut:] for data, cut in zip(datas, cuts, strict=True)]
         types = _read_types(tails)
         times = [data[cut - time_start : cut] for data, cut in zip(datas, cuts, strict=True)]
-        if types is None or not _are_times(times):
+        is_sorted = sorted(times) == times
+        if types is None or not _are_times(times, is_sorted=is_sorted):
             return None
         if self._depth is not Depth.BYTES and not self._have_fields(datas):
             return None
-        clock_seq = next(
-            (first + at for at, (a, b) in enumerate(pairwise(times), 1) if b < a), None
-        )
+        clock_seq = None
+        if not is_sorted:
+            steps = enumerate(pairwise(times), first + 1)
+            clock_seq = next(seq for seq, (before, after) in steps if after < before)
         specials = _read_specials(datas, tails, types, first)
         if specials is None:
             return None
@@ -205,29 +209,15 @@ def _read_types(tails: Sequence[bytes]) -> dict[bytes, str] | None:
     return found
 
 
-def _are_times(times: Sequence[bytes]) -> bool:
-    minutes = {time[:16] for time in times}
-    if not all(
-        is_entry_time(minute.decode(errors="replace") + ":00.000000Z") for minute in minutes
-    ):
+def _are_times(times: Sequence[bytes], *, is_sorted: bool) -> bool:
+    joined = b"".join(times)
+    if joined.translate(_AS_ZEROS) != _TIME_FORM * len(times):
         return False
-    # What is left of each: `:05.000006Z`.
-    rest = b"".join([time[16:] for time in times])
-    step = _TIME_LENGTH - 16
-    return (
-        len(rest) == step * len(times)
-        and set(rest[0::step]) == {0x3A}
-        and set(rest[1::step]) <= _SIXTH
-        and set(rest[3::step]) == {0x2E}
-        and set(rest[step - 1 :: step]) == {0x5A}
-        and _DIGITS.issuperset(
-            rest[2::step] + b"".join([rest[at::step] for at in range(4, step - 1)])
-        )
-    )
-
-
-_DIGITS = frozenset(b"0123456789")
-_SIXTH = frozenset(b"012345")
+    if max(joined[17::_TIME_LENGTH]) > 0x35:  # seconds from 00 to 59
+        return False
+    first, last = times[0][:16], times[-1][:16]
+    minutes = {first} if is_sorted and first == last else {time[:16] for time in times}
+    return all(is_entry_time(minute.decode() + ":00.000000Z") for minute in minutes)
 
 
 def _read_specials(

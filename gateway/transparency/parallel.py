@@ -54,6 +54,14 @@ def open_source_here(opener: Opener) -> None:
     _source = opener()
 
 
+def close_source_here() -> None:
+    """In a worker, after its last."""
+    global _source
+    if _source is not None:
+        _source.close()
+        _source = None
+
+
 def run_task(task: Task) -> Chunk | None:
     """In a worker."""
     return check_chunk(_source, task) if _source is not None else None

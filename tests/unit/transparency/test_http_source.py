@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from gateway.clock import SystemClock
+from gateway.identity.tls import client_context
 from gateway.transparency.errors import SourceError
 from gateway.transparency.folder_source import FolderSource
 from gateway.transparency.http_source import HttpLimits, HttpSource
@@ -17,6 +19,7 @@ from gateway.transparency.proving import prove_entry
 from gateway.transparency.source import LogSource, Row
 from tests.fakes.file_server import FileServer, serve_files
 from tests.fakes.log import ORIGIN
+from tests.fakes.pki import AUDITOR, GATEWAY, make_domain
 from tests.fakes.sql_logs import SIGNER
 from tests.fakes.trees import make_entries, write_tree
 
@@ -182,3 +185,21 @@ def test_nobody_there_is_said_so() -> None:
         port = listener.getsockname()[1]
     with pytest.raises(SourceError, match=r"cannot read http://127\.0\.0\.1"):
         HttpSource(f"http://127.0.0.1:{port}", limits=FAST)
+
+
+def test_it_shows_a_certificate_where_the_server_asks_for_one(tmp_path: Path) -> None:
+    domain = make_domain(tmp_path / "keys", SystemClock())
+    write_tree(tmp_path / "tree", ENTRIES)
+    asks = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    asks.load_cert_chain(*domain.files(GATEWAY))
+    asks.load_verify_locations(domain.ca)
+    asks.verify_mode = ssl.CERT_REQUIRED
+    ours = client_context(*domain.files(AUDITOR), domain.ca)
+    bare = ssl.create_default_context(cafile=domain.ca)
+    stranger = ssl.create_default_context()
+    with serve_files(tmp_path / "tree", asks) as server:
+        with HttpSource(server.address, context=ours, limits=FAST) as source:
+            assert rows(source) == rows(FolderSource(tmp_path / "tree"))
+        for context in (bare, stranger):
+            with pytest.raises(SourceError, match="cannot read https://"):
+                HttpSource(server.address, context=context, limits=FAST)

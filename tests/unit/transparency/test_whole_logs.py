@@ -1,0 +1,407 @@
+"""Logs with everything beside them: what may be gone, what must be there, whose turn it is."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from gateway.transparency.blocks import Depth
+from gateway.transparency.checkpoint import sign_checkpoint
+from gateway.transparency.entry import leaf_hash
+from gateway.transparency.verdict import Proof, Verdict, Word
+from tests.unit.transparency.logs import ORIGIN, make_signer
+from tests.unit.transparency.whole_logs import ALICE, MONTH, NEW, WholeLog
+
+CLASSES = [f"{number:048x}" for number in range(9)]
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> WholeLog:
+    """700 entries and some, over several tiles and chunks, with payloads."""
+    made = WholeLog(tmp_path / "log.db")
+    made.run("BEGIN")
+    made.fill(300)
+    made.seal_payloads(CLASSES[:5])
+    made.seal()
+    made.fill(300)
+    made.seal_payloads(CLASSES[5:])
+    made.seal()
+    made.run("COMMIT")
+    return made
+
+
+def sealed(log: WholeLog, keys: tuple[object, ...] = ()) -> Verdict:
+    """The verdict after 40 more entries and a checkpoint that somebody outside has."""
+    log.fill(40)
+    return log.judge(log.seal())
+
+
+def test_whole_log_is_ok(log: WholeLog) -> None:
+    verdict = sealed(log)
+    assert (verdict.word, verdict.exit_code, verdict.flags) == (Word.OK, 0, ()), verdict
+    assert verdict.keys == (log.signer.vkey,)
+
+
+@pytest.mark.parametrize("depth", list(Depth))
+def test_every_depth_finds_the_log_whole_and_an_edit(log: WholeLog, depth: Depth) -> None:
+    anchor = log.seal() if log.fill(1) else None
+    assert anchor is not None
+    assert log.judge(anchor, depth=depth).word is Word.OK
+    data = log.entry(270)[0].replace(b'"n":', b'"m":')
+    log.run("UPDATE entries SET bytes = ?, leaf_hash = ? WHERE seq = 270", data, leaf_hash(data))
+    verdict = log.judge(anchor, depth=depth)
+    assert (verdict.word, verdict.first_bad_seq) == (Word.TAMPERED, 270)
+
+
+def test_depths_differ_in_what_they_read(tmp_path: Path) -> None:
+    """Entries that the log signed, and that should never have been written."""
+
+    def judge(old: bytes, new: bytes, depth: Depth) -> Word:
+        log = WholeLog(tmp_path / f"{depth}{new!r}.db".replace("/", "_")).fill(300)
+        seq = log.entry_of("denial", {"text": "odd"})
+        data = log.entry(seq)[0].replace(old, new)
+        leaf = leaf_hash(data)
+        log.leaves[-1] = leaf
+        log.tree = type(log.tree)()
+        log.tree.extend(log.leaves)
+        log.head = leaf
+        log.run("UPDATE entries SET bytes = ?, leaf_hash = ? WHERE seq = ?", data, leaf, seq)
+        log.fill(30)
+        return log.judge(log.seal(), depth=depth).word
+
+    spaced = (b'{"text":"odd"}', b'{"text": "odd"}')
+    assert judge(*spaced, Depth.FIELDS) is Word.OK
+    assert judge(*spaced, Depth.CANONICAL) is Word.TAMPERED
+    no_object = (b'{"text":"odd"}', b'["text","odd"]')
+    assert judge(*no_object, Depth.FIELDS) is Word.TAMPERED
+
+
+# Keys
+
+
+def test_key_handed_over_is_followed_from_either_end(log: WholeLog) -> None:
+    old = log.signer
+    log.hand_over(NEW)
+    log.fill(300)
+    anchor = log.seal()
+    for keys in ([NEW], [old], [old, NEW], [make_signer(9), NEW]):
+        verdict = log.judge(anchor, keys=keys)
+        assert (verdict.word, verdict.exit_code) == (Word.OK, 0), verdict
+        assert verdict.keys == (old.vkey, NEW.vkey)
+
+
+def test_key_that_signed_nothing_here_cannot_check(log: WholeLog) -> None:
+    anchor = log.seal() if log.fill(1) else None
+    assert anchor is not None
+    verdict = log.judge(anchor, keys=[make_signer(9)])
+    assert (verdict.word, verdict.proven_before) == (Word.UNVERIFIABLE, None), verdict
+
+
+def test_second_handover_and_key_in_the_middle(log: WholeLog) -> None:
+    first, third = log.signer, make_signer(8)
+    log.hand_over(NEW)
+    log.fill(10).seal()
+    log.hand_over(third)
+    anchor = log.fill(10).seal()
+    for key in (first, NEW, third):
+        assert log.judge(anchor, keys=[key]).word is Word.OK
+    assert log.judge(keys=[make_signer(9)]).word is Word.UNVERIFIABLE
+
+
+def test_old_checkpoints_sealed_again_with_the_newer_key(log: WholeLog) -> None:
+    old, size = log.signer, 303
+    log.hand_over(NEW)
+    anchor = log.fill(20).seal()
+    stored = log.anchor(size) if False else None
+    assert stored is None
+    query = "SELECT root FROM checkpoints WHERE size = ?"
+    (root,) = log.database.execute(query, (size,)).fetchone()
+    note = sign_checkpoint(size, root, NEW).note
+    log.run("UPDATE checkpoints SET note = ? WHERE size = ?", note, size)
+    for keys in ([NEW], [old], [old, NEW]):
+        verdict = log.judge(anchor, keys=keys)
+        assert (verdict.word, verdict.exit_code) == (Word.TAMPERED, 1), verdict
+
+
+def test_checkpoint_of_the_old_key_after_the_handover(log: WholeLog) -> None:
+    old = log.signer
+    log.hand_over(NEW)
+    log.fill(20)
+    log.signer = old
+    log.seal()
+    log.signer = NEW
+    anchor = log.fill(20).seal()
+    for keys in ([NEW], [old, NEW]):
+        assert log.judge(anchor, keys=keys).word is Word.TAMPERED
+
+
+def test_handover_without_both_signatures_hands_nothing_over(log: WholeLog) -> None:
+    old = log.signer
+    log.hand_over(NEW)
+    size = log.tree.size
+    note = sign_checkpoint(size, log.tree.root(), old).note
+    log.run("UPDATE checkpoints SET note = ? WHERE size = ?", note, size)
+    anchor = log.fill(20).seal()
+    assert log.judge(anchor, keys=[old]).word is Word.TAMPERED
+    assert log.judge(anchor, keys=[old, NEW]).word is Word.TAMPERED
+
+
+# Entries that are gone
+
+
+def test_purged_entries_are_lawfully_gone(log: WholeLog) -> None:
+    log.purge_entries(0, 255)
+    verdict = sealed(log)
+    assert (verdict.word, verdict.exit_code, verdict.flags) == (Word.PURGED, 0, ("PURGED",)), (
+        verdict
+    )
+    assert verdict.purged_entries == 255  # log.opened stays
+
+
+def test_purge_beside_an_unsigned_tail(log: WholeLog) -> None:
+    log.purge_entries(256, 511)
+    anchor = log.fill(10).seal()
+    verdict = log.fill(3).judge(anchor)
+    assert (verdict.word, verdict.flags) == (Word.PURGED, ("PURGED", "UNSEALED")), verdict
+
+
+def test_two_purges_that_touch(log: WholeLog) -> None:
+    log.purge_entries(0, 255)
+    log.purge_entries(256, 511)
+    assert sealed(log).word is Word.PURGED
+
+
+def test_entries_gone_without_a_deed_are_missing(log: WholeLog) -> None:
+    log.delete_entries(256, 511)
+    verdict = sealed(log)
+    assert (verdict.word, verdict.first_bad_seq) == (Word.MISSING, 256), verdict
+    assert verdict.proven_before is not None
+    assert verdict.proven_before.last == 255
+
+
+def test_more_gone_than_was_decided(log: WholeLog) -> None:
+    log.purge_entries(0, 255)
+    log.delete_entries(400, 401)
+    verdict = sealed(log)
+    assert (verdict.word, verdict.first_bad_seq, verdict.last_bad_seq) == (Word.MISSING, 400, 401)
+    assert verdict.proven_after == Proof(402, log.tree.size - 1, verdict.proven_after.by)  # type: ignore[union-attr]
+
+
+def test_forged_purge_in_the_unsigned_tail_explains_nothing(log: WholeLog) -> None:
+    anchor = log.fill(5).seal()
+    log.purge_entries(256, 511)
+    verdict = log.judge(anchor)
+    assert (verdict.word, verdict.first_bad_seq) == (Word.MISSING, 256), verdict
+
+
+def test_purge_that_its_author_approved_explains_nothing(log: WholeLog) -> None:
+    log.purge_entries(256, 511, approver=ALICE)
+    assert sealed(log).word is Word.MISSING
+
+
+def test_purge_of_another_range_than_was_approved(log: WholeLog) -> None:
+    change = log.change("purge", {"what": "entries", "first": 0, "last": 255})
+    log.delete_entries(256, 511)
+    log.entry_of("entries.purged", {"id": change, "first": 256, "last": 511})
+    assert sealed(log).word is Word.MISSING
+
+
+def test_change_is_good_for_one_deed(log: WholeLog) -> None:
+    subject = {"what": "entries", "first": 0, "last": 255}
+    change = log.change("purge", subject)
+    log.delete_entries(0, 255)
+    for _ in range(2):
+        log.entry_of("entries.purged", {"id": change, "first": 0, "last": 255})
+    assert sealed(log).word is Word.PURGED
+    assert not log.database.execute("SELECT 1 FROM entries WHERE seq = 5").fetchall()
+
+
+def test_journal_entry_that_vanished_with_a_purge(log: WholeLog) -> None:
+    log.run("BEGIN")
+    log.fill(512 - log.tree.size % 512)
+    log.run("COMMIT")
+    start = log.tree.size
+    lost = log.entry_of("change.tested", {"id": "c1", "passed": True, "detail": ""})
+    log.entry_of("change.tested", {"id": "c1", "passed": True, "detail": ""})
+    log.fill(300).seal()
+    log.purge_entries(start, start + 255)
+    log.run("DELETE FROM entries WHERE seq = ?", lost)
+    log.run("DELETE FROM journal WHERE seq = ?", lost)
+    verdict = sealed(log)
+    assert (verdict.word, verdict.first_bad_seq) == (Word.MISSING, lost), verdict
+
+
+def test_tile_edited_under_a_purge(log: WholeLog) -> None:
+    log.purge_entries(256, 511)
+    log.fill(5)
+    anchor = log.seal()
+    log.run("UPDATE tiles SET hashes = zeroblob(8192) WHERE level = 0 AND idx = 1")
+    assert log.judge(anchor).exit_code == 1
+
+
+# Payloads
+
+
+def test_erased_payloads_are_lawfully_gone(log: WholeLog) -> None:
+    log.erase(CLASSES[1:3])
+    verdict = sealed(log)
+    assert (verdict.word, verdict.flags) == (Word.ERASED, ("ERASED",)), verdict
+
+
+def test_purged_month_is_lawfully_gone_and_comes_before_erased(log: WholeLog) -> None:
+    log.erase(CLASSES[1:3])
+    log.purge_month()
+    verdict = sealed(log)
+    assert (verdict.word, verdict.flags) == (Word.PURGED, ("PURGED", "ERASED")), verdict
+
+
+def test_erasure_nobody_else_approved(log: WholeLog) -> None:
+    log.erase(CLASSES[1:3], approver=ALICE)
+    assert sealed(log).word is Word.MISSING
+
+
+def test_erased_payload_that_is_back(log: WholeLog) -> None:
+    row = log.database.execute("SELECT * FROM payloads LIMIT 1").fetchone()
+    log.erase([row[0]])
+    log.run("INSERT INTO payloads VALUES (?, ?, ?, ?, ?, ?)", *row)
+    assert sealed(log).word is Word.TAMPERED
+
+
+def swap_payloads(log: WholeLog) -> None:
+    a, b = (
+        log.database.execute("SELECT sealed FROM payloads WHERE class_id = ?", (one,)).fetchone()[0]
+        for one in CLASSES[:2]
+    )
+    log.run("UPDATE payloads SET sealed = ? WHERE class_id = ?", b, CLASSES[0])
+    log.run("UPDATE payloads SET sealed = ? WHERE class_id = ?", a, CLASSES[1])
+
+
+def lose_payload(log: WholeLog) -> None:
+    log.run("DELETE FROM payloads WHERE class_id = ?", CLASSES[3])
+
+
+def lose_payload_key(log: WholeLog) -> None:
+    log.run("DELETE FROM payload_keys WHERE class_id = ?", CLASSES[3])
+
+
+def lose_month_key(log: WholeLog) -> None:
+    log.run("DELETE FROM month_keys")
+
+
+def plant_payload(log: WholeLog) -> None:
+    log.run("INSERT INTO payloads VALUES ('ff', ?, '', '', '', x'')", ORIGIN)
+
+
+def other_month(log: WholeLog) -> None:
+    log.run("UPDATE payload_keys SET month_key = 'x' WHERE class_id = ?", CLASSES[3])
+
+
+def empty_payloads(log: WholeLog) -> None:
+    for table in ("payloads", "payload_keys", "month_keys"):
+        log.run(f"DELETE FROM {table}")
+
+
+def edit_tile(log: WholeLog) -> None:
+    log.run("UPDATE tiles SET hashes = zeroblob(8192) WHERE level = 0 AND idx = 1")
+
+
+def edit_upper_tile(log: WholeLog) -> None:
+    log.run("UPDATE tiles SET hashes = zeroblob(64) WHERE level = 1")
+
+
+def lose_tile(log: WholeLog) -> None:
+    log.run("DELETE FROM tiles WHERE level = 0 AND idx = 1")
+
+
+def lose_upper_tile(log: WholeLog) -> None:
+    log.run("DELETE FROM tiles WHERE level = 1")
+
+
+def lose_tiles(log: WholeLog) -> None:
+    log.run("DELETE FROM tiles")
+
+
+def plant_tile(log: WholeLog) -> None:
+    log.run("INSERT INTO tiles VALUES (?, 3, 0, zeroblob(32))", ORIGIN)
+
+
+def edit_edge(log: WholeLog) -> None:
+    log.run("UPDATE checkpoints SET edge = zeroblob(length(edge)) WHERE size > 400")
+
+
+def lose_journal_row(log: WholeLog) -> None:
+    log.run("DELETE FROM journal WHERE seq = (SELECT min(seq) FROM journal)")
+
+
+def plant_journal_row(log: WholeLog) -> None:
+    log.run("INSERT INTO journal VALUES (?, 7, 'change.staged', NULL)", ORIGIN)
+
+
+def plant_late_journal_row(log: WholeLog) -> None:
+    log.run("INSERT INTO journal VALUES (?, 99999, 'change.staged', NULL)", ORIGIN)
+
+
+def retype_journal_row(log: WholeLog) -> None:
+    log.run("UPDATE journal SET type = 'change.tested' WHERE seq = (SELECT min(seq) FROM journal)")
+
+
+BESIDE: list[tuple[Callable[[WholeLog], None], Word]] = [
+    (swap_payloads, Word.TAMPERED),
+    (lose_payload, Word.MISSING),
+    (lose_payload_key, Word.MISSING),
+    (lose_month_key, Word.MISSING),
+    (plant_payload, Word.TAMPERED),
+    (other_month, Word.TAMPERED),
+    (empty_payloads, Word.MISSING),
+    (edit_tile, Word.TAMPERED),
+    (edit_upper_tile, Word.TAMPERED),
+    (lose_tile, Word.TAMPERED),
+    (lose_upper_tile, Word.TAMPERED),
+    (lose_tiles, Word.TAMPERED),
+    (plant_tile, Word.TAMPERED),
+    (edit_edge, Word.TAMPERED),
+    (lose_journal_row, Word.TAMPERED),
+    (plant_journal_row, Word.TAMPERED),
+    (plant_late_journal_row, Word.TAMPERED),
+    (retype_journal_row, Word.TAMPERED),
+]
+
+
+@pytest.mark.parametrize(("tamper", "word"), BESIDE, ids=[case[0].__name__ for case in BESIDE])
+def test_what_lies_beside_is_held_against_the_entries(
+    log: WholeLog, tamper: Callable[[WholeLog], None], word: Word
+) -> None:
+    log.change("exception", {"rules": []})
+    anchor = log.fill(5).seal()
+    assert log.judge(anchor).word is Word.OK
+    tamper(log)
+    verdict = log.judge(anchor)
+    assert (verdict.word, verdict.exit_code) == (word, 1), verdict
+    assert verdict.proven_before is not None
+    assert MONTH.startswith(ORIGIN)
+
+
+def test_copy_of_two_tables_is_evidence_enough(log: WholeLog) -> None:
+    anchor = log.fill(5).seal()
+    for table in ("tiles", "journal", "payloads", "payload_keys", "month_keys", "cosigned"):
+        log.run(f"DROP TABLE {table}")
+    assert log.judge(anchor).word is Word.OK
+
+
+# Witnesses
+
+
+def test_cosigned_checkpoint_is_an_outside_anchor(log: WholeLog) -> None:
+    witness = make_signer(5, "witness.example")
+    anchor = log.fill(5).seal()
+    note = sign_checkpoint(anchor.size, anchor.root, log.signer, [witness]).note
+    log.run("INSERT INTO cosigned VALUES (?, ?, ?)", ORIGIN, anchor.size, note)
+    log.fill(2)
+    assert log.judge().word is Word.UNANCHORED
+    assert log.judge(is_witnessed=lambda note: False).word is Word.UNANCHORED
+    verdict = log.judge(is_witnessed=lambda note: "witness.example" in note)
+    assert (verdict.word, verdict.anchored) == (Word.OK_UNSEALED, anchor.size), verdict
+    log.run("DELETE FROM entries WHERE seq > 500")
+    log.run("DELETE FROM checkpoints WHERE size > 500")
+    verdict = log.judge(is_witnessed=lambda note: "witness.example" in note)
+    assert verdict.word is Word.ROLLBACK, verdict
