@@ -26,7 +26,7 @@ $(VENV)/dev.ok: requirements/dev.txt $(VENV)/runtime.ok
 .parts/bin/opa: deploy/parts.py
 	@$(PYTHON) deploy/parts.py opa
 
-.parts/bin/regal .parts/bin/age .parts/bin/age-keygen .parts/bin/sops .parts/bin/fsck: deploy/parts.py
+.parts/bin/regal .parts/bin/age .parts/bin/age-keygen .parts/bin/sops .parts/bin/fsck .parts/bin/versitygw: deploy/parts.py
 	@$(PYTHON) deploy/parts.py $(@F)
 
 # Older and newer versions, to see that they give the same verdicts.
@@ -69,7 +69,7 @@ mutants: $(VENV)/dev.ok .parts/bin/opa  ## change the policies in 320 ways; the 
 mutants-sample: $(VENV)/dev.ok .parts/bin/opa
 	@$(BIN)/python -m tests.mutants --sample 60 --budget-seconds 400
 
-interop: $(VENV)/dev.ok .parts/bin/opa .parts/bin/regal .parts/bin/age .parts/bin/age-keygen .parts/bin/sops .parts/bin/fsck .parts/bin/opa-1.21.0 .parts/bin/opa-1.22.3 policies mutants-sample  ## the real parts
+interop: $(VENV)/dev.ok .parts/bin/opa .parts/bin/regal .parts/bin/age .parts/bin/age-keygen .parts/bin/sops .parts/bin/fsck .parts/bin/versitygw .parts/bin/opa-1.21.0 .parts/bin/opa-1.22.3 policies mutants-sample  ## the real parts
 	@$(BIN)/python -m pytest -s tests/interop
 
 bench: $(VENV)/dev.ok .parts/bin/opa  ## verdicts per second beside the real OPA, in one run

@@ -188,7 +188,7 @@ class ArchiveSource:
         if not self._load(place).is_cut or place.stop in self._sizes:
             return None
         self._chain.pop()
-        return f"{self._prefix}{place.name} is cut short: {self._load(place).problem}"
+        return f"{self._prefix}{place.name} is cut short: {self._load(place).problem}."
 
     def _check_label(self) -> None:
         """The label must name the log and the key that the entries do."""
