@@ -13,8 +13,19 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from gateway.audit.export import Exported, export_tree
 from gateway.audit.export import Progress as OnProgress
-from gateway.chosen_source import open_chosen_source
+from gateway.chosen_source import (
+    CaOption,
+    CertificateOption,
+    ConfigOption,
+    DatabaseOption,
+    KeyOption,
+    LogOption,
+    PrivateKeyOption,
+    SourceOption,
+    open_chosen_source,
+)
 from gateway.transparency.report import read_key
+from gateway.transparency.sources import TlsFiles
 
 _MEGABYTE = 1_000_000
 
@@ -27,25 +38,17 @@ class Format(StrEnum):
 
 def export(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Made when it is not there.")],
-    config: Annotated[Path | None, typer.Option(help="gateway.yaml")] = None,
-    database: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The log's SQLite database.")
-    ] = None,
-    source: Annotated[
-        str | None,
-        typer.Option(metavar="SOURCE", help="A database URL, another export, an address."),
-    ] = None,
-    log: Annotated[
-        str | None,
-        typer.Option("--log", metavar="ORIGIN", help="Which log, when there are several."),
-    ] = None,
-    key: Annotated[
-        str | None,
-        typer.Option("--key", metavar="VKEY", help="The checkpoint must be of this key (a file)."),
-    ] = None,
+    config: ConfigOption = None,
+    database: DatabaseOption = None,
+    source: SourceOption = None,
+    log: LogOption = None,
+    key: KeyOption = None,
     form: Annotated[
         Format, typer.Option("--format", help="tiles: the whole log as C2SP tlog-tiles.")
     ] = Format.TILES,
+    ca: CaOption = None,
+    certificate: CertificateOption = None,
+    private_key: PrivateKeyOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Write the result as JSON.")] = False,
 ) -> None:
     """Write the log as a tree of files that any tool for transparency logs reads.
@@ -54,7 +57,9 @@ def export(
     history. Whoever reads the folder meanwhile sees a whole tree; it can be served as it lies.
     """
     verifier = None if key is None else read_key(key)
-    opened = open_chosen_source(config, database, source, log)
+    opened = open_chosen_source(
+        config, database, source, log, TlsFiles(ca, certificate, private_key)
+    )
     with closing(opened), _progress() as progress:
         exported = export_tree(opened, folder, verifier, progress)
     if as_json:

@@ -7,11 +7,22 @@ from typing import Annotated
 
 import typer
 
-from gateway.chosen_source import open_chosen_source
+from gateway.chosen_source import (
+    CaOption,
+    CertificateOption,
+    ConfigOption,
+    DatabaseOption,
+    KeyOption,
+    LogOption,
+    PrivateKeyOption,
+    SourceOption,
+    open_chosen_source,
+)
 from gateway.errors import ConfigError
 from gateway.transparency.proof_file import ENDING, encode_proof, main
 from gateway.transparency.proving import prove_entry
 from gateway.transparency.report import read_key
+from gateway.transparency.sources import TlsFiles
 
 
 def prove(
@@ -19,26 +30,19 @@ def prove(
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help=f"Default: entry-N{ENDING}.")
     ] = None,
-    config: Annotated[Path | None, typer.Option(help="gateway.yaml")] = None,
-    database: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The log's SQLite database.")
-    ] = None,
-    source: Annotated[
-        str | None,
-        typer.Option(metavar="SOURCE", help="A database URL, an exported folder, an address."),
-    ] = None,
-    log: Annotated[
-        str | None,
-        typer.Option("--log", metavar="ORIGIN", help="Which log, when there are several."),
-    ] = None,
-    key: Annotated[
-        str | None,
-        typer.Option("--key", metavar="VKEY", help="The checkpoint must be of this key (a file)."),
-    ] = None,
+    config: ConfigOption = None,
+    database: DatabaseOption = None,
+    source: SourceOption = None,
+    log: LogOption = None,
+    key: KeyOption = None,
+    ca: CaOption = None,
+    certificate: CertificateOption = None,
+    private_key: PrivateKeyOption = None,
 ) -> None:
     """Write a file that proves, alone and offline, that entry N stands in the log."""
     verifier = None if key is None else read_key(key)
-    with closing(open_chosen_source(config, database, source, log)) as opened:
+    tls = TlsFiles(ca, certificate, private_key)
+    with closing(open_chosen_source(config, database, source, log, tls)) as opened:
         text = encode_proof(prove_entry(opened, seq, verifier))
     path = out or Path(f"entry-{seq}{ENDING}")
     fresh = path.with_name(f".{path.name}.{os.getpid()}")

@@ -24,6 +24,21 @@ class FileServer:
     is_gzip: bool = False
 
 
+class _Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+    context: ssl.SSLContext | None = None
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        # The handshake here, in the connection's thread, so that a refused one hurts no other.
+        if self.context is not None:
+            request = self.context.wrap_socket(request, server_side=True)
+        with request:
+            super().finish_request(request, client_address)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Clients hang up as they like."""
+
+
 @contextmanager
 def serve_files(folder: Path, context: ssl.SSLContext | None = None) -> Iterator[FileServer]:
     """Serve `folder` on a port of its own until the end."""
@@ -57,13 +72,9 @@ def serve_files(folder: Path, context: ssl.SSLContext | None = None) -> Iterator
         def log_message(self, format: str, *arguments: Any) -> None:
             pass
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    server.handle_error = lambda *_: None  # type: ignore[method-assign] # clients hang up as they like
-    scheme = "http"
-    if context is not None:
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-        scheme = "https"
+    server = _Server(("127.0.0.1", 0), Handler)
+    server.context = context
+    scheme = "http" if context is None else "https"
     thread = threading.Thread(target=server.serve_forever, args=(0.05,))
     thread.start()
     try:

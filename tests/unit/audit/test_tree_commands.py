@@ -3,6 +3,7 @@
 import asyncio
 import json
 import shlex
+import ssl
 from pathlib import Path
 
 import pytest
@@ -10,12 +11,16 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from typer.testing import CliRunner, Result
 
 from gateway.cli import app
+from gateway.clock import SystemClock
 from gateway.errors import ConfigError
 from gateway.transparency.errors import SourceError, UnsignedError
 from gateway.transparency.folder_source import FolderSource
 from gateway.transparency.notes import Signer
+from tests.fakes.file_server import serve_files
 from tests.fakes.log import ORIGIN
+from tests.fakes.pki import AUDITOR, GATEWAY, make_domain
 from tests.fakes.sql_logs import SIGNER, note, open_engine, open_log, stored_entries
+from tests.fakes.trees import read_tree
 
 
 @pytest.fixture(scope="module")
@@ -102,3 +107,24 @@ def test_what_cannot_be_done_is_said(
     result = CliRunner().invoke(app, ["audit", *line.split()])
     assert isinstance(result.exception, error), result.output
     assert sentence in str(result.exception)
+
+
+def test_an_exported_tree_is_exported_and_proven_from_again(database: Path, tmp_path: Path) -> None:
+    """From the folder, and from a server of it that asks for a certificate."""
+    domain = make_domain(tmp_path / "keys", SystemClock())
+    first = tmp_path / "first"
+    assert call("export @0 --database @1", first, database).exit_code == 0
+    asks = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    asks.load_cert_chain(*domain.files(GATEWAY))
+    asks.load_verify_locations(domain.ca)
+    asks.verify_mode = ssl.CERT_REQUIRED
+    certificate, key = domain.files(AUDITOR)
+    with serve_files(first, asks) as server:
+        tls = f"--ca {domain.ca} --certificate {certificate} --private-key {key}"
+        for at, line in enumerate((f"--source {first}", f"--source {server.address} {tls}")):
+            copy, out = tmp_path / f"copy-{at}", tmp_path / f"{at}.tlog-proof"
+            made = call(f"export @0 {line}", copy)
+            assert made.exit_code == 0, made.exception
+            assert read_tree(copy) == read_tree(first)
+            assert call(f"prove 300 {line} --out @0", out).exit_code == 0
+            assert call(f"check-proof @0 --key {SIGNER.vkey}", out).exit_code == 0
