@@ -116,12 +116,14 @@ class Ahead:
 def join(walk: Walk, task: Task, chunk: Chunk) -> bool:
     """Take a chunk into the walk; False where it does not fit in every respect, and then the judge
     must read it. Raises Finding as the judge would, for a seal over what lies before."""
-    is_next = walk.size == task.first and walk.head is not None and walk.tree.is_aligned
-    if not is_next or walk.head != chunk.first_prev or walk.chain.turn_vkey != task.vkey:
+    is_next = walk.size == task.first and walk.head == chunk.first_prev
+    if not is_next or walk.chain.turn_vkey != task.vkey:
         return False
     if walk.chain.is_offered or any(one.type == HANDED_OVER for one in chunk.specials):
         return False
     walk.confirm_quickly()
+    if not walk.tree.is_aligned:
+        return False
     claims = list(walk.seals.take_up_to(task.stop))
     nodes = split_nodes(chunk.nodes)
     heads = _find_heads(walk, chunk, claims, nodes)
