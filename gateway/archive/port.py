@@ -22,7 +22,8 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """Until when a version is kept; `is_compliance`: nobody can delete it or shorten that."""
+    """Until when a version is kept, in whole seconds; `is_compliance`: nobody can delete it or
+    shorten that."""
 
     until_us: int
     is_compliance: bool

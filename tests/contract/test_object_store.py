@@ -50,7 +50,7 @@ def test_a_store_that_keeps_dates_has_the_one_asked_for(store: ObjectStore) -> N
     assert (kept is not None) is store.keeps_dates is store.is_locked("a")
     if kept is not None:
         assert (kept.until_us, kept.is_compliance) == (UNTIL_US, True)
-        store.extend("a", "", UNTIL_US + 1)
+        store.extend("a", "", UNTIL_US + 1_000_000)
         later = store.retention("a")
         assert later is not None
-        assert later.until_us == UNTIL_US + 1
+        assert later.until_us == UNTIL_US + 1_000_000
