@@ -7,6 +7,11 @@ from tests.fakes.disk_logs import (
     assert_log_recovers,
     make_log,
 )
+from tests.fakes.disk_removals import (
+    assert_removals_recover,
+    make_log_with_payloads,
+    remove_what_is_due,
+)
 from tests.fakes.disk_sweep import Case
 from tests.fakes.disk_trees import (
     archive_as_it_grows,
@@ -24,6 +29,7 @@ from tests.fakes.disk_witnesses import (
 CASES = (
     Case(append_to_new, assert_log_recovers),
     Case(append_with_small_wal, assert_log_recovers, make_log),
+    Case(remove_what_is_due, assert_removals_recover, make_log_with_payloads),
     Case(export_as_it_grows, assert_export_recovers),
     Case(archive_as_it_grows, assert_archive_recovers),
     Case(cosign_as_it_grows, assert_witness_remembers),

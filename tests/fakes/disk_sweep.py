@@ -155,7 +155,7 @@ def deaths_of(calls: Sequence[Call], randomness: random.Random) -> list[Death]:
 
 def sample(whole: Sequence[T], layer: Callable[[T], object], randomness: random.Random) -> list[T]:
     """All, or as many as `DISK_RUNS` says, drawn in turn from each layer."""
-    wanted = os.environ.get("DISK_RUNS", "8")
+    wanted = os.environ.get("DISK_RUNS", "3")
     if wanted == "all":
         return list(whole)
     layers: dict[object, list[T]] = {}

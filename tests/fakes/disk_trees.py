@@ -7,6 +7,7 @@ from gateway.archive.archiver import Archiver
 from gateway.archive.folder import FolderStore
 from gateway.archive.writing import ArchiveTerms
 from gateway.audit.export import export_tree
+from gateway.clock import ManualClock
 from gateway.errors import GatewayError
 from gateway.transparency.archive_source import open_folder_archive
 from gateway.transparency.checkpoint import open_checkpoint
@@ -86,7 +87,8 @@ def _grown() -> GrowingLog:
 
 
 def _archiver(log: GrowingLog, folder: Path) -> Archiver:
-    return Archiver(log, FolderStore(folder / _ARCHIVE / log_folder(log.origin)), _TERMS)
+    store = FolderStore(folder / _ARCHIVE / log_folder(log.origin))
+    return Archiver(log, store, _TERMS, ManualClock())
 
 
 def _newest(told: Told) -> int:
