@@ -33,13 +33,17 @@ class Tls(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class LogConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The log's name, database URL (`sqlite:///relative.db`) and checkpoint signing key; the region
-    where it lives and those where copies of it may be (empty: its own alone)."""
+    where it lives and those where copies of it may be (empty: its own alone); checkpoints of it
+    that are kept elsewhere, held against it at each start; for how long after a start collectors
+    are listened to before anything is signed."""
 
     origin: str
     database: str
     checkpoint_key: Path
     region: str = ""
     allowed_regions: tuple[Name, ...] = ()
+    kept_checkpoints: tuple[Path, ...] = ()
+    hearing_seconds: Annotated[float, msgspec.Meta(ge=0, le=600)] = 15
 
 
 class Policies(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -7,10 +7,10 @@ from pathlib import Path
 from gateway import canonical
 from gateway.backup.errors import BackupError
 from gateway.errors import CanonicalError
+from gateway.storage.dumping import POSTGRESQL, SQLITE
 
 MANIFEST_FILE = "backup.json"
 CHECKPOINT_FILE = "checkpoint"
-SQLITE, POSTGRESQL = "sqlite", "postgresql"
 DATABASE_FILES = {SQLITE: "log.db", POSTGRESQL: "log.dump"}
 _VERSION = 1
 _MAX_BYTES = 100_000

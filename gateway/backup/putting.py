@@ -4,12 +4,9 @@ import os
 import shutil
 from pathlib import Path
 
-from sqlalchemy import inspect, make_url
-
 from gateway.backup.errors import BackupError
-from gateway.backup.manifest import POSTGRESQL, SQLITE, Manifest, read_manifest, sha256_of
-from gateway.backup.taking import find_program, run_postgresql
-from gateway.storage.engine import open_database
+from gateway.backup.manifest import Manifest, read_manifest, sha256_of
+from gateway.storage.dumping import SQLITE, load_dump, sqlite_file, store_of
 
 _BESIDE = ("", "-wal", "-shm", "-journal")
 
@@ -18,27 +15,22 @@ def put_back(folder: Path, url: str, log: str, *, set_aside: str | None = None) 
     """Make the database at `url` what the backup in `folder` holds; gives the backup's manifest.
 
     A SQLite database that is there already is renamed with `set_aside` at its end, or refused when
-    that is None; a PostgreSQL database must be empty. Raises BackupError and ConfigError, and then
-    what was there is there.
+    that is None; a PostgreSQL database must be empty. Raises BackupError, StorageError and
+    ConfigError, and then what was there is there.
     """
     manifest = read_manifest(folder)
     if manifest.log != log:
         raise BackupError(f"{folder} is a backup of log {manifest.log!r}, not of {log!r}")
-    parsed = make_url(url)
-    store = SQLITE if parsed.get_backend_name() == "sqlite" else POSTGRESQL
+    store = store_of(url)
     if store != manifest.store:
         raise BackupError(
             f"{folder} is a backup from {manifest.store}, the database is {store}: name a database "
             "of the same kind in log.database"
         )
     if store == SQLITE:
-        _put_sqlite(folder / manifest.file, Path(parsed.database or ""), manifest, set_aside)
+        _put_sqlite(folder / manifest.file, sqlite_file(url), manifest, set_aside)
     else:
-        _verify_empty(url)
-        command = [find_program("pg_restore"), "--no-owner", "--exit-on-error",
-                   "--single-transaction", f"--dbname={parsed.database}",
-                   str(folder / manifest.file)]  # fmt: skip
-        run_postgresql(command, parsed)
+        load_dump(url, folder / manifest.file)
     return manifest
 
 
@@ -70,20 +62,6 @@ def _put_sqlite(copy: Path, database: Path, manifest: Manifest, set_aside: str |
 
 def _beside(database: Path, ending: str) -> Path:
     return database.with_name(database.name + ending)
-
-
-def _verify_empty(url: str) -> None:
-    engine = open_database(url)
-    try:
-        with engine.connect() as connection:
-            names = inspect(connection).get_table_names()
-    finally:
-        engine.dispose()
-    if names:
-        raise BackupError(
-            f"the database is not empty (it has {names[0]!r}): make a new one and name it in "
-            "log.database"
-        )
 
 
 def _sync(path: Path) -> None:

@@ -1,6 +1,6 @@
 """Taking from an archive what the log had signed after a backup was made."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from gateway.audit.history import History
@@ -8,27 +8,33 @@ from gateway.audit.journal import JOURNAL_TYPES, Journal, JournalLinkError
 from gateway.audit.removals import REMOVING_TYPES, removal_named_by
 from gateway.audit.removing import carry_out
 from gateway.audit.tree import LogTree
+from gateway.audit.turns import HANDED_OVER
 from gateway.backup.errors import BackupError
-from gateway.errors import VerificationError
+from gateway.errors import ConfigError, VerificationError
 from gateway.storage import journal_store, log_store
+from gateway.storage.archive_store import SqlSealedLog
 from gateway.storage.engine import Connection, Engine, write_transaction
 from gateway.storage.journal_store import MarkedRow
 from gateway.storage.log_store import CheckpointRow, EntryRow
-from gateway.transparency.checkpoint import Checkpoint, open_checkpoint
+from gateway.transparency.checkpoint import Checkpoint
 from gateway.transparency.entry import Fields, leaf_hash, read_fields
+from gateway.transparency.keys import is_signed
 from gateway.transparency.notes import Verifier
 from gateway.transparency.source import LogSource
 
 OnEntries = Callable[[int, int], None]
 
+_SEALED = "payloads.sealed"
+
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """Entries `first` to `last` were taken from the archive (none when `last < first`); payloads of
-    classes that they name are not in an archive."""
+    """Entries `first` to `last` were taken from the archive (none when `last < first`). Payloads
+    are in no archive: of `payloads_lost` classes that these entries name they are gone."""
 
     first: int
     last: int
+    payloads_lost: int = 0
 
     @property
     def count(self) -> int:
@@ -46,7 +52,7 @@ class _Batch:
 
 def recover(
     engine: Engine,
-    verifier: Verifier,
+    held: Sequence[Verifier],
     archive: LogSource,
     on_entries: OnEntries = lambda done, total: None,
 ) -> Recovered:
@@ -54,29 +60,34 @@ def recover(
     checkpoint, each stretch in one transaction.
 
     Nothing is believed: entries must follow the stored ones, and each stretch must lead to a
-    checkpoint that `verifier` signed. Erasures and purges among them are done again. Raises
-    BackupError when the two are different histories, LogBrokenError when the stored log does not
-    hold, StorageError and SourceError. What was recovered before an error stands.
+    checkpoint of the key whose turn it was; hand-overs are followed, and one of the keys `held`
+    must come last. Erasures and purges among them are done again. Raises BackupError when the two
+    are different histories, ConfigError when another key came last, LogBrokenError when the stored
+    log does not hold, StorageError and SourceError. What was recovered before an error stands.
     """
-    recovery = _Recovery(engine, verifier, archive)
+    recovery = _Recovery(engine, held, archive)
     first = recovery.open()
     total = archive.estimate_entries()
     while recovery.next_stretch():
         on_entries(recovery.size, total)
-    return Recovered(first, recovery.size - 1)
+    recovery.verify_held()
+    return Recovered(first, recovery.size - 1, len(recovery.unsealed))
 
 
 class _Recovery:
-    def __init__(self, engine: Engine, verifier: Verifier, archive: LogSource) -> None:
+    def __init__(self, engine: Engine, held: Sequence[Verifier], archive: LogSource) -> None:
         self._engine = engine
-        self._verifier = verifier
+        self._held = tuple(held)
         self._archive = archive
-        self._log = verifier.name
-        self._history = History(verifier.name, verifier)
+        self._log = log = held[0].name
+        # The copy may be from before a hand-over, under a key that is not held any more; who comes
+        # last is looked at when all is there.
+        self._history = History(log, [*held, *SqlSealedLog(engine, log).keys()])
         self._tree = LogTree()
         self._journal = Journal()
         self._heads: Iterator[Checkpoint] = iter(())
         self._rows: Iterator[tuple[int, bytes]] = iter(())
+        self.unsealed: set[str] = set()
 
     @property
     def size(self) -> int:
@@ -110,10 +121,24 @@ class _Recovery:
             if self._tree.root() != head.root:
                 raise self._another(f"the root that was signed at {head.size} entries is another")
             self._write(connection, batch, head)
+            self._take_turn(batch, head)
             named = [removal_named_by(fields["type"], fields["body"]) for fields in removing]
             carry_out(connection, self._log, named)
         self._tree.mark_stored()
+        for fields in removing:
+            self.unsealed.difference_update(
+                removal_named_by(fields["type"], fields["body"]).class_ids
+            )
         return True
+
+    def verify_held(self) -> None:
+        """The newest key is one of those that were given."""
+        newest = self._history.turns.newest
+        if newest not in self._held:
+            raise ConfigError(
+                f"the log's key is {newest.vkey} in the end, not the configured one: name its file "
+                "in log.checkpoint_key"
+            )
 
     def _take(self, batch: _Batch) -> Fields:
         seq = self._tree.size
@@ -139,8 +164,24 @@ class _Recovery:
             self._follow(fields)
             # Without a mark: the checkpoint that is stored with it vouches for it.
             batch.journal.append(MarkedRow(seq, fields["type"], None))
+        elif fields["type"] == _SEALED:
+            self._note_sealed(fields)
         self._tree.append(leaf)
         return fields
+
+    def _take_turn(self, batch: _Batch, head: Checkpoint) -> None:
+        """A hand-over counts when the checkpoint right behind it is signed by both keys."""
+        last = batch.journal[-1] if batch.journal else None
+        if last is None or last.type != HANDED_OVER or last.seq + 1 != head.size:
+            return
+        new = read_fields(batch.rows[-1].data)["body"].get("new")
+        if isinstance(new, str) and is_signed(head.note, Verifier.from_vkey(new)):
+            self._history.note_handover(last.seq, {"new": new})
+
+    def _note_sealed(self, fields: Fields) -> None:
+        rows = fields["body"].get("payloads")
+        if isinstance(rows, list):
+            self.unsealed.update(str(row[0]) for row in rows if isinstance(row, list) and row)
 
     def _follow(self, fields: Fields) -> None:
         try:
@@ -175,7 +216,7 @@ class _Recovery:
             if not isinstance(claimed, int) or claimed <= last or not isinstance(note, bytes):
                 continue
             try:
-                head = open_checkpoint(note.decode(errors="replace"), self._verifier)
+                head = self._history.turns.open(note.decode(errors="replace"), claimed)
             except VerificationError:
                 continue  # another note of this size may hold; if none does, the next one covers it
             if head.size == claimed:

@@ -9,6 +9,7 @@ VerificationError
 ├── TileError           the path or the bytes are not a tile's or an entry bundle's
 ├── SegmentError        the bytes are not a segment of an archive, or do not hold
 ├── PolicyError         the text is not a witness policy
+├── SuccessionError     the statement does not let one log follow another
 └── SourceError         the evidence cannot be read (no database, no table, several logs)
 """
 
@@ -33,6 +34,10 @@ class SignatureError(NoteError):
 
 class UnsignedError(NoteError):
     """No known key signed the note."""
+
+
+class SuccessionError(VerificationError):
+    """The statement is none of docs/formats.md section 18, or does not meet its rules."""
 
 
 class PolicyError(VerificationError):

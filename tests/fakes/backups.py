@@ -11,7 +11,7 @@ from gateway.archive.writing import ArchiveTerms
 from gateway.audit.port import Draft, Payload, Removal
 from gateway.audit.sql_log import SqlLog
 from gateway.backup.taking import take_backup
-from gateway.clock import parse_time
+from gateway.clock import SystemClock, parse_time
 from gateway.storage import log_store
 from gateway.storage.archive_store import SqlSealedLog
 from gateway.storage.engine import Engine, read_transaction
@@ -58,7 +58,7 @@ def make_disaster(folder: Path) -> Disaster:
     engine = open_engine(database)
     _write(engine, IN_BACKUP, (payload(ERASED),))
     backup, _ = take_backup(
-        f"sqlite:///{database}", SIGNER.verifier, folder / "backups", REGION, NOW_US
+        f"sqlite:///{database}", [SIGNER.verifier], folder / "backups", REGION, NOW_US
     )
     archive = folder / "archive"
     for _ in range(2):
@@ -93,5 +93,7 @@ async def _append_erasure(log: SqlLog) -> None:
 
 
 def _archive(engine: Engine, folder: Path) -> None:
-    status = Archiver(SqlSealedLog(engine, ORIGIN), FolderStore(folder), TERMS).run_once()
+    status = Archiver(
+        SqlSealedLog(engine, ORIGIN), FolderStore(folder), TERMS, SystemClock()
+    ).run_once()
     assert status.archived == status.sealed

@@ -36,7 +36,7 @@ def restored(disaster: Disaster, tmp_path: Path) -> Iterator[Engine]:
 
 def recovered(engine: Engine, disaster: Disaster) -> Recovered:
     with closing(disaster.archived()) as archive:
-        return recover(engine, SIGNER.verifier, archive)
+        return recover(engine, [SIGNER.verifier], archive)
 
 
 def go_on(engine: Engine) -> None:
