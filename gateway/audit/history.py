@@ -1,6 +1,6 @@
 """Reading the stored log back into memory, believing nothing of it that does not check."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from gateway.audit.counts import COUNTED_TYPE
 from gateway.audit.errors import LogBrokenError
@@ -10,12 +10,14 @@ from gateway.audit.port import Removal
 from gateway.audit.removals import REMOVING_TYPES, LawfulLosses, removal_named_by
 from gateway.audit.signed import SignedLeaves
 from gateway.audit.tree import TILE_WIDTH, LogTree, TreeError
+from gateway.audit.turns import HANDED_OVER, Turns, read_turns
+from gateway.canonical import Value
 from gateway.errors import ConfigError
 from gateway.storage import journal_store, log_store
 from gateway.storage.engine import Connection
 from gateway.storage.journal_store import JournalEntryRow
 from gateway.storage.log_store import CheckpointRow, EntryRow
-from gateway.transparency.checkpoint import Checkpoint, open_checkpoint
+from gateway.transparency.checkpoint import Checkpoint
 from gateway.transparency.entry import Entry, Fields, leaf_hash, parse_entry, read_fields
 from gateway.transparency.errors import EntryError, NoteError, ProofError
 from gateway.transparency.merkle import EMPTY_ROOT
@@ -25,18 +27,27 @@ from gateway.transparency.notes import Verifier
 class History:
     """One stored log. Every method raises LogBrokenError, naming the entry, when it disagrees."""
 
-    def __init__(self, origin: str, verifier: Verifier) -> None:
+    def __init__(self, origin: str, held: Sequence[Verifier]) -> None:
+        """`held`: the keys that this process was given, the one it was configured with first. The
+        one whose turn it is must be among them (ConfigError)."""
         self._origin = origin
-        self._verifier = verifier
+        self._held = tuple(held)
+        self._turns: Turns | None = None
 
     @property
     def origin(self) -> str:
         """The log's name."""
         return self._origin
 
+    @property
+    def turns(self) -> Turns:
+        """The log's keys, as far as it was read."""
+        return self._turns or Turns(self._held[:1])
+
     def restore(self, connection: Connection) -> tuple[LogTree, str | None]:
         """The tree at the last checkpoint and that checkpoint's note; an empty tree and None
         before the first. Entries after it are `catch_up`'s."""
+        self._turns = read_turns(connection, self._origin, self._held)
         row = log_store.read_last_checkpoint(connection, self._origin)
         if row is None:
             return LogTree(), None
@@ -60,6 +71,7 @@ class History:
     def read_journal(self, connection: Connection, start: int = 0) -> Iterator[Entry]:
         """The journal's entries from `start` on, in order: each is the entry that its row says,
         follows the one before it, and is signed by a checkpoint or carries its mark."""
+        self._learn_turns(connection)
         before = journal_store.read_newest_before(connection, self._origin, start)
         journal = Journal(JournalHeads(before, -1))
         signed: SignedLeaves | None = None
@@ -123,13 +135,30 @@ class History:
                 "histories were signed with one key"
             )
 
+    def note_handover(self, seq: int, body: Mapping[str, Value]) -> None:
+        """A `key.handed-over` entry stands at `seq`, and its checkpoint; raises LogBrokenError for
+        a key that is none."""
+        try:
+            new = Verifier.from_vkey(str(body.get("new")))
+        except NoteError as error:
+            raise self._broken(seq, f"it hands over to no key: {error}") from None
+        self.take_turn(seq + 1, new)
+
+    def take_turn(self, seam: int, new: Verifier) -> None:
+        """The checkpoint of size `seam`, signed by both keys, stands."""
+        self._turns = self.turns.handed_over(seam, new)
+
+    def _learn_turns(self, connection: Connection) -> None:
+        if self._turns is None:
+            self._turns = read_turns(connection, self._origin, self._held)
+
     def _open(self, row: CheckpointRow) -> Checkpoint:
         try:
-            checkpoint = open_checkpoint(row.note, self._verifier)
+            checkpoint = self.turns.open(row.note, row.size)
         except NoteError as error:
             raise ConfigError(
                 f"the checkpoint at size {row.size} of log {self._origin} was not signed by the "
-                f"configured key {self._verifier.vkey}: {error}"
+                f"key whose turn it was ({self.turns.newest.vkey} now): {error}"
             ) from None
         if (checkpoint.size, checkpoint.root) != (row.size, row.root):
             raise LogBrokenError(
@@ -190,6 +219,7 @@ class History:
 
     def signed_leaves(self, connection: Connection) -> SignedLeaves:
         """The leaf hashes below the newest checkpoint, out of tiles that lead to its root."""
+        self._learn_turns(connection)
         row = log_store.read_last_checkpoint(connection, self._origin)
         if row is not None:
             self._open(row)
@@ -223,7 +253,7 @@ class History:
             raise self._broken(row.seq, "it is not the one that was signed")
 
     def _verify_mark(self, seq: int, leaf: bytes, mark: bytes | None) -> None:
-        if not is_marked(self._verifier, seq, leaf, mark):
+        if not is_marked(self.turns.newest, seq, leaf, mark):
             raise self._broken(seq, "nobody who holds the log's key appended it (journal mark)")
 
     def _open_journal_row(self, row: JournalEntryRow) -> Entry:
@@ -254,6 +284,8 @@ class History:
             journal.follow(seq, kind, fields["body"])
         except JournalLinkError as error:
             raise self._broken(seq, str(error)) from None
+        if kind == HANDED_OVER and seq + 1 not in self.turns.seams:
+            self.note_handover(seq, fields["body"])
 
     def _follow(self, journal: Journal, entry: Entry) -> None:
         try:

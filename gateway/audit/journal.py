@@ -43,6 +43,7 @@ UNLINKED_TYPES = frozenset({"bundle.activated"})
 
 _TYPE_MARK = b',"type":"'
 _AFTER_TYPE = b'","v":1}'
+_BEFORE_ALL = b'{"actor":"'
 _TYPES_BY_BYTES = {name.encode(): name for name in JOURNAL_TYPES}
 
 
@@ -80,8 +81,10 @@ class Journal:
 def read_journal_type(data: bytes) -> str | None:
     """The type of a journal entry by its canonical bytes, without parsing them; None for any other
     entry. In RFC 8785's order nothing but `v` comes after the type."""
-    start = data.rfind(_TYPE_MARK) + len(_TYPE_MARK)
-    return _TYPES_BY_BYTES.get(data[start : -len(_AFTER_TYPE)])
+    mark = data.rfind(_TYPE_MARK)
+    if mark < 0 or not (data.startswith(_BEFORE_ALL) and data.endswith(_AFTER_TYPE)):
+        return None
+    return _TYPES_BY_BYTES.get(data[mark + len(_TYPE_MARK) : -len(_AFTER_TYPE)])
 
 
 def _verify_prior(body: Mapping[str, Value], newest: int) -> None:

@@ -7,20 +7,24 @@ taken into the tree before anything is built on it.
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import groupby
 
 from gateway import canonical
 from gateway.audit.counts import CountBook
-from gateway.audit.errors import LogBrokenError
+from gateway.audit.errors import EntryRefusedError, LogBrokenError
 from gateway.audit.groups import EntryBatch, Group, Outcome
+from gateway.audit.handover import SignedHandover, find_new_key, sign_handover
 from gateway.audit.history import History
 from gateway.audit.journal import Journal, JournalHeads
 from gateway.audit.marks import make_mark
 from gateway.audit.payloads import MonthKeysMovedError, PayloadVault, SealedBatch
 from gateway.audit.port import Draft, Removal
+from gateway.audit.proofs import ProofReader
 from gateway.audit.removals import REMOVING_TYPES
 from gateway.audit.removing import carry_out, find_refusal
 from gateway.audit.sealing import Sealed, SealedGroup, find_refusals, seal_group
 from gateway.audit.tree import LogTree
+from gateway.audit.turns import Turns
 from gateway.clock import Clock, format_time
 from gateway.errors import ConfigError, LogUnavailableError
 from gateway.storage import journal_store, log_store, payload_store
@@ -34,11 +38,18 @@ from gateway.storage.engine import (
 from gateway.storage.log_store import CheckpointRow
 from gateway.storage.payload_store import PayloadRow
 from gateway.transparency.checkpoint import sign_checkpoint
-from gateway.transparency.notes import Signer
+from gateway.transparency.notes import Signer, Verifier
 
 _MAX_KEY_RACES = 5
 _MAX_TOLD = 256
 _MONTH_TEXT = len("2026-01")
+
+Inquiry = Callable[[int, ProofReader, str | None], None]
+"""Asked with how many entries are here, proofs over the signed ones, and the newest checkpoint."""
+
+
+def ask_nobody(_size: int, _proofs: ProofReader, _note: str | None) -> None:
+    """The inquiry of a log that nobody else can have seen."""
 
 
 class Sequencer:
@@ -46,15 +57,23 @@ class Sequencer:
     what was removed is still in the database's files, None where it is not."""
 
     def __init__(
-        self, engine: Engine, signer: Signer, vault: PayloadVault, clock: Clock, actor: str
+        self,
+        engine: Engine,
+        signers: Sequence[Signer],
+        vault: PayloadVault,
+        clock: Clock,
+        actor: str,
+        inquire: Inquiry = ask_nobody,
     ) -> None:
+        """`signers`: the keys that this process holds, the configured one first."""
         self._engine = engine
-        self._signer = signer
+        self._signers = {signer.verifier: signer for signer in signers}
+        self._inquire = inquire
         self._vault = vault
         self._clock = clock
         self._actor = actor
-        self._log = signer.name
-        self._history = History(signer.name, signer.verifier)
+        self._log = signers[0].name
+        self._history = History(self._log, self.held)
         self._tree = LogTree()
         self._journal = Journal()
         self._counts = CountBook(0)
@@ -62,11 +81,22 @@ class Sequencer:
         self._broken: str | None = None
         self._write_failure: str | None = None
         self._seal_failure: str | None = None
+        self._holds: list[Callable[[], str | None]] = []
         self._removal_listeners: list[Callable[[Removal], None]] = [vault.forget]
         self._told_removals: set[Removal] = set()
         self._to_scrub = False
         self.unscrubbed: str | None = None
         self.note: str | None = None
+
+    @property
+    def held(self) -> tuple[Verifier, ...]:
+        """The public halves of the keys that this process holds."""
+        return tuple(self._signers)
+
+    @property
+    def turns(self) -> Turns:
+        """The log's keys as far as this process knows."""
+        return self._history.turns
 
     @property
     def failure(self) -> str | None:
@@ -103,9 +133,17 @@ class Sequencer:
         for listener in self._removal_listeners:
             listener(removal)
 
+    def hold_signing(self, reason: Callable[[], str | None]) -> None:
+        """Sign nothing while `reason()` gives one."""
+        self._holds.append(reason)
+
     def start(self) -> None:
         """Check what is stored and open a new log with its first entry; raises LogBrokenError
-        naming the entry, ConfigError for another key, LogUnavailableError."""
+        naming the entry, ConfigError for another key, LogUnavailableError.
+
+        Before anything is written or signed the inquiry is asked, with what is here: an old copy of
+        a log that others have seen more of must not go on (a fork). What it raises is raised.
+        """
         try:
             with write_transaction(self._engine, self._log) as connection:
                 self._tree, self.note = self._history.restore(connection)
@@ -113,6 +151,7 @@ class Sequencer:
                 self._journal = self._history.restore_journal(connection, self._tree.size)
                 self._history.catch_up(connection, self._tree, self._journal, _ignore)
                 rows = journal_store.read_rows(connection, self._log, self._tree.size)
+                self._inquire(self._tree.size, ProofReader(connection, self._log), self.note)
         except StorageError as error:
             raise LogUnavailableError(f"log {self._log} cannot be opened: {error}") from None
         # Whoever removed something may have been killed before it had left the files.
@@ -146,6 +185,10 @@ class Sequencer:
         in one transaction. An error stands in `failure` and the next call tries again."""
         if self._broken is not None:
             return
+        for hold in self._holds:
+            if (reason := hold()) is not None:
+                self._seal_failure = f"log {self._log} is not signed: {reason}"
+                return
         try:
             with write_transaction(self._engine, self._log) as connection:
                 note = self._seal(connection)
@@ -174,7 +217,7 @@ class Sequencer:
         self._to_scrub, self.unscrubbed = False, None
 
     def _open_log(self) -> None:
-        body = canonical.encode({"checkpoint_key": self._signer.vkey})
+        body = canonical.encode({"checkpoint_key": self._signer().vkey})
         first = Draft("log.opened", self._actor, body)
         try:
             with write_transaction(self._engine, self._log) as connection:
@@ -191,6 +234,17 @@ class Sequencer:
         self._advance(built)
 
     def _commit(self, groups: Sequence[Group]) -> list[Outcome]:
+        """A hand-over of keys is a transaction of its own, since it is signed in it."""
+        outcomes: list[Outcome] = []
+        for is_handover, part in groupby(groups, key=find_new_key):
+            if is_handover is None:
+                outcomes += self._commit_together(list(part))
+            else:
+                for group in part:
+                    outcomes += self._commit_together([group])
+        return outcomes
+
+    def _commit_together(self, groups: Sequence[Group]) -> list[Outcome]:
         time_us = self._clock.now_us()
         month = format_time(time_us)[:_MONTH_TEXT]
         for _ in range(_MAX_KEY_RACES):
@@ -199,9 +253,14 @@ class Sequencer:
             try:
                 with write_transaction(self._engine, self._log) as connection:
                     built = self._write(connection, groups, batch, sealed, time_us)
+                    handed_over = self._hand_over(connection, groups, built)
             except MonthKeysMovedError:
                 continue
+            except EntryRefusedError as error:  # a hand-over, alone in its transaction
+                return [error]
             self._advance(built)
+            if handed_over is not None:
+                self._take_turn(handed_over)
             self._vault.keep(batch)
             return built.outcomes
         raise LogUnavailableError("month keys were made or deleted by others at each try")
@@ -234,6 +293,23 @@ class Sequencer:
         carry_out(connection, self._log, built.removals)
         return built
 
+    def _hand_over(
+        self, connection: Connection, groups: Sequence[Group], built: EntryBatch
+    ) -> SignedHandover | None:
+        """The checkpoint of both keys over a hand-over that was just inserted, stored with it."""
+        vkey = find_new_key(groups[0])
+        if vkey is None or not isinstance(built.outcomes[0], list):
+            return None
+        new = next((one for one in self._signers.values() if one.vkey == vkey), None)
+        made = sign_handover(self._tree, built.rows, self._signer(), new)
+        self._store_checkpoint(connection, made.tree, made.tree.root(), made.note)
+        return made
+
+    def _take_turn(self, made: SignedHandover) -> None:
+        self._history.take_turn(made.tree.size, made.new)
+        self._tree.mark_stored()
+        self._sealed_size, self.note = made.tree.size, made.note
+
     def _find_refusals(
         self,
         connection: Connection,
@@ -249,7 +325,7 @@ class Sequencer:
 
     def _begin(self, time_us: int) -> EntryBatch:
         tree = self._tree
-        heads, mark = self._journal.heads, partial(make_mark, self._signer)
+        heads, mark = self._journal.heads, partial(make_mark, self._signer())
         return EntryBatch(self._log, time_us, tree.size, tree.head, heads, mark)
 
     def _catch_up(self, connection: Connection) -> None:
@@ -280,11 +356,27 @@ class Sequencer:
         if last is not None and last.size == tree.size:
             return last.note
         root = tree.root()
-        note = sign_checkpoint(tree.size, root, self._signer).note
+        note = sign_checkpoint(tree.size, root, self._signer()).note
+        self._store_checkpoint(connection, tree, root, note)
+        return note
+
+    def _store_checkpoint(
+        self, connection: Connection, tree: LogTree, root: bytes, note: str
+    ) -> None:
         log_store.upsert_tiles(connection, self._log, tree.unstored_tiles())
         row = CheckpointRow(tree.size, root, note, tree.edge_bytes())
         log_store.insert_checkpoint(connection, self._log, row)
-        return note
+
+    def _signer(self) -> Signer:
+        """Of the key whose turn it is; raises LogUnavailableError where this process lacks it."""
+        turn = self._history.turns.newest
+        signer = self._signers.get(turn)
+        if signer is None:
+            raise LogUnavailableError(
+                f"log {self._log} was handed over to the key {turn.vkey}, which this gateway does "
+                "not hold: name its file in log.checkpoint_key and start again"
+            )
+        return signer
 
 
 def _ignore(_seq: int, _data: bytes) -> None:

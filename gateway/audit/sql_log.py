@@ -15,7 +15,7 @@ from gateway.audit.payloads import PayloadVault
 from gateway.audit.port import Appended, Draft, Payload, Removal
 from gateway.audit.proofs import ProofReader
 from gateway.audit.removals import REMOVING_TYPES, removal_named_by
-from gateway.audit.sequencer import Sequencer
+from gateway.audit.sequencer import Inquiry, Sequencer, ask_nobody
 from gateway.clock import Clock
 from gateway.errors import ConfigError, LogUnavailableError
 from gateway.sealed.port import KeyService
@@ -23,7 +23,7 @@ from gateway.storage import journal_store, log_store
 from gateway.storage.engine import Connection, Engine, StorageError, read_transaction
 from gateway.storage.log_store import CountRow
 from gateway.transparency.entry import Entry
-from gateway.transparency.notes import Signer
+from gateway.transparency.notes import Signer, Verifier
 
 CHECKPOINT_INTERVAL_SECONDS = 1.0
 T = TypeVar("T")
@@ -59,11 +59,15 @@ class SqlLog:
         random: Callable[[int], bytes] = os.urandom,
         checkpoint_interval_seconds: float = CHECKPOINT_INTERVAL_SECONDS,
         max_waiting_entries: int = MAX_WAITING_ENTRIES,
+        next_signer: Signer | None = None,
+        inquire: Inquiry = ask_nobody,
     ) -> "SqlLog":
         """Check the stored log against its last checkpoint, rehash what came later, open it if it
         is new (`log.opened`), sign, and start the appender.
 
-        `actor` is this gateway's SPIFFE id, for the entries that the log makes itself. Raises
+        `actor` is this gateway's SPIFFE id, for the entries that the log makes itself.
+        `next_signer` is the key that the log may be handed over to, or was. `inquire` is asked
+        before anything is signed, see `Sequencer.start`. Raises
         LogBrokenError naming the entry that does not hold, ConfigError for a key that is not the
         log's, LogUnavailableError when the database cannot be written.
         """
@@ -72,7 +76,12 @@ class SqlLog:
                 f"the checkpoint key is named {signer.name!r}, the log {origin!r}: they must agree"
             )
         vault = PayloadVault(engine, origin, vault_key_service, random)
-        sequencer = Sequencer(engine, signer, vault, clock, actor)
+        if next_signer is not None and next_signer.name != origin:
+            raise ConfigError(
+                f"the next checkpoint key is named {next_signer.name!r}, not {origin!r}"
+            )
+        signers = (signer,) if next_signer is None else (signer, next_signer)
+        sequencer = Sequencer(engine, signers, vault, clock, actor, inquire)
         await asyncio.to_thread(sequencer.start)
         appender = Appender(sequencer, clock, checkpoint_interval_seconds, max_waiting_entries)
         appender.start()
@@ -100,6 +109,18 @@ class SqlLog:
         if self._background is not None and (broken := self._background.health()) is not None:
             return broken
         return self._sequencer.failure
+
+    def verifiers(self) -> Sequence[Verifier]:
+        """The log's keys so far, oldest first; the last one signs now."""
+        return self._sequencer.turns.keys
+
+    def can_hand_over(self, vkey: str) -> bool:
+        """Whether this process holds the key that a hand-over would be to."""
+        return any(key.vkey == vkey for key in self._sequencer.held)
+
+    def hold_signing(self, reason: Callable[[], str | None]) -> None:
+        """Sign nothing while `reason()` gives one; it is asked on the writing thread."""
+        self._sequencer.hold_signing(reason)
 
     def unscrubbed(self) -> str | None:
         """Why what was removed is still in the database's files, None where it is not. The log can
@@ -146,7 +167,7 @@ class SqlLog:
         """Verify the whole stored log on a thread of its own; `health` tells when it is broken."""
         if self._background is None:
             self._background = BackgroundVerification(
-                self._engine, self.origin, self._signer.verifier
+                self._engine, self.origin, self._sequencer.turns.newest
             )
             self._background.start()
         return self._background
@@ -165,7 +186,7 @@ class SqlLog:
 
     def _read_journal(self, start: int) -> list[Entry]:
         known = self._sequencer.heads.journal
-        history = History(self.origin, self._signer.verifier)
+        history = History(self.origin, self._sequencer.held)
         found = self._read(lambda connection: list(history.read_journal(connection, start)))
         if known >= start and (not found or found[-1].seq < known):
             raise self._lost_row(known)

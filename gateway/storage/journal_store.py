@@ -59,6 +59,18 @@ def read_journal(connection: Connection, log: str, start: int) -> Iterator[Journ
             yield JournalEntryRow(*row)
 
 
+def read_typed(connection: Connection, log: str, type: str) -> list[JournalEntryRow]:
+    """The rows of one type with their entries, in order."""
+    is_its_entry = (entries.c.log == journal.c.log) & (entries.c.seq == journal.c.seq)
+    query = (
+        select(journal.c.seq, journal.c.type, journal.c.mark, entries.c.bytes, entries.c.leaf_hash)
+        .select_from(journal.outerjoin(entries, is_its_entry))
+        .where(journal.c.log == log, journal.c.type == type)
+        .order_by(journal.c.seq)
+    )
+    return [JournalEntryRow(*row) for row in connection.execute(query)]
+
+
 def read_rows(connection: Connection, log: str, stop: int) -> list[JournalRow]:
     """The rows below `stop`, in order, without their entries."""
     query = (

@@ -1,0 +1,255 @@
+"""The log's key handed over in the middle: who signs what, and what stands after each mishap."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from gateway import canonical
+from gateway.audit.errors import EntryRefusedError, LogBrokenError
+from gateway.audit.port import Draft
+from gateway.audit.sql_log import SqlLog
+from gateway.clock import SystemClock
+from gateway.errors import ConfigError, LogUnavailableError
+from gateway.storage import log_store
+from gateway.storage.engine import Engine, read_transaction
+from gateway.transparency.checkpoint import open_checkpoint, sign_checkpoint
+from gateway.transparency.keys import is_signed
+from gateway.transparency.notes import Signer, Verifier
+from gateway.transparency.sqlite_source import SqliteSource
+from gateway.transparency.verdict import Verdict
+from gateway.transparency.verify import verify_log
+from tests.fakes.failing_sql import tampering
+from tests.fakes.keys import MemoryKeyService
+from tests.fakes.log import ACTOR, ORIGIN
+from tests.fakes.sql_logs import NEVER_SECONDS, SIGNER, note, open_engine, record
+
+NEXT = Signer(ORIGIN, Ed25519PrivateKey.from_private_bytes(b"the next key of the tests 000002"))
+THIRD = Signer(ORIGIN, Ed25519PrivateKey.from_private_bytes(b"the third key of the tests 00003"))
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    made = open_engine(tmp_path / "log.db")
+    yield made
+    made.dispose()
+
+
+async def opened(engine: Engine, signer: Signer = SIGNER, then: Signer | None = NEXT) -> SqlLog:
+    return await SqlLog.open(
+        engine,
+        ORIGIN,
+        signer,
+        MemoryKeyService(),
+        SystemClock(),
+        ACTOR,
+        checkpoint_interval_seconds=NEVER_SECONDS,
+        next_signer=then,
+    )
+
+
+def handover(old: Signer, new: Signer, prior: int | None) -> Draft:
+    body: dict[str, canonical.Value] = {
+        "id": "c1",
+        "new": new.vkey,
+        "old": old.vkey,
+        "prior": prior,
+    }
+    return Draft("key.handed-over", ACTOR, canonical.encode(body))
+
+
+def notes(engine: Engine) -> dict[int, str]:
+    with read_transaction(engine) as connection:
+        return {size: note for size, _, note in log_store.read_checkpoints(connection, ORIGIN)}
+
+
+def verdict(engine: Engine, key: Verifier) -> Verdict:
+    source = SqliteSource(Path(str(engine.url.database)))
+    try:
+        newest = notes(engine)[max(notes(engine))]
+        signer = next(one for one in (THIRD, NEXT, SIGNER) if is_signed(newest, one.verifier))
+        return verify_log(source, ORIGIN, key, [open_checkpoint(newest, signer.verifier)])
+    finally:
+        source.close()
+
+
+async def hand_over(engine: Engine) -> int:
+    """Entries before, the hand-over, entries after, a restart; its seq."""
+    log = await opened(engine)
+    await log.append([note("before")])
+    (place,) = await log.append([handover(SIGNER, NEXT, None)], after=-1)
+    assert open_checkpoint(log.checkpoint() or "", NEXT.verifier).size == place.seq + 1
+    await log.append([note("after")])
+    await log.aclose()
+    return place.seq
+
+
+def test_the_old_key_signs_up_to_the_hand_over_and_the_new_one_after(engine: Engine) -> None:
+    seq = asyncio.run(hand_over(engine))
+    for size, text in notes(engine).items():
+        assert is_signed(text, SIGNER.verifier) == (size <= seq + 1)
+        assert is_signed(text, NEXT.verifier) == (size >= seq + 1)
+    assert max(notes(engine)) == seq + 2
+
+
+@pytest.mark.parametrize("key", [SIGNER, NEXT], ids=["old", "new"])
+def test_the_log_verifies_by_either_key(engine: Engine, key: Signer) -> None:
+    asyncio.run(hand_over(engine))
+    found = verdict(engine, key.verifier)
+    assert (found.word, found.exit_code) == ("OK", 0), found.sentence
+
+
+def test_the_log_goes_on_with_the_new_key_alone(engine: Engine) -> None:
+    async def main() -> None:
+        await hand_over(engine)
+        log = await opened(engine, NEXT, None)
+        await log.append([record("change.staged", 2)], after=2)
+        assert [key.vkey for key in log.verifiers()] == [SIGNER.vkey, NEXT.vkey]
+        log.verify_in_background().join()
+        assert log.health() is None
+        assert [entry.type for entry in await log.journal()] == ["key.handed-over", "change.staged"]
+        await log.aclose()
+        assert verdict(engine, SIGNER.verifier).word == "OK"
+
+    asyncio.run(main())
+
+
+def test_the_old_key_alone_is_refused_after_it(engine: Engine) -> None:
+    async def main() -> None:
+        await hand_over(engine)
+        with pytest.raises(ConfigError, match="turn of"):
+            await opened(engine, SIGNER, None)
+
+    asyncio.run(main())
+
+
+def test_a_second_hand_over_follows_the_first(engine: Engine) -> None:
+    async def main() -> None:
+        await hand_over(engine)
+        log = await opened(engine, NEXT, THIRD)
+        await log.append([handover(NEXT, THIRD, 2)], after=2)
+        await log.append([note("third")])
+        await log.aclose()
+        for key in (SIGNER, NEXT, THIRD):
+            assert verdict(engine, key.verifier).word == "OK"
+
+    asyncio.run(main())
+
+
+def test_a_key_that_is_not_held_is_refused_and_nothing_stands(engine: Engine) -> None:
+    async def main() -> None:
+        log = await opened(engine)
+        for new in (THIRD, SIGNER):
+            with pytest.raises(EntryRefusedError):
+                await log.append([handover(SIGNER, new, None)], after=-1)
+        await log.append([note("goes on")])
+        await log.aclose()
+        assert [seq for seq in notes(engine) if seq > 2] == []
+
+    asyncio.run(main())
+
+
+def test_another_process_follows_the_hand_over_or_stops(engine: Engine) -> None:
+    async def main() -> None:
+        first, second, third = (
+            await opened(engine),
+            await opened(engine),
+            await opened(engine, SIGNER, None),
+        )
+        await first.append([handover(SIGNER, NEXT, None)], after=-1)
+        await second.append([note("of the second")])
+        with pytest.raises(LogUnavailableError, match="does not hold"):
+            await third.append([note("of the third")])
+        for log in (first, second, third):
+            await log.aclose()
+        assert verdict(engine, SIGNER.verifier).word == "OK"
+
+    asyncio.run(main())
+
+
+def test_a_hand_over_without_its_checkpoint_is_no_hand_over(engine: Engine) -> None:
+    async def main() -> None:
+        seq = await hand_over(engine)
+        with tampering(engine) as execute:
+            execute(f"DELETE FROM checkpoints WHERE size = {seq + 1}")
+        assert verdict(engine, SIGNER.verifier).exit_code != 0
+
+    asyncio.run(main())
+
+
+def test_old_checkpoints_signed_again_by_the_new_key_are_found(engine: Engine) -> None:
+    async def main() -> None:
+        log = await opened(engine)
+        for number in range(3):
+            await log.append([note(f"n{number}")])
+        await log.aclose()
+        await hand_over_again(engine)
+        size = min(notes(engine))
+        old = open_checkpoint(notes(engine)[size], SIGNER.verifier)
+        resealed = sign_checkpoint(size, old.root, NEXT).note
+        with tampering(engine) as execute:
+            execute(f"UPDATE checkpoints SET note = '{resealed}' WHERE size = {size}")
+        assert verdict(engine, SIGNER.verifier).word == "TAMPERED"
+
+    asyncio.run(main())
+
+
+async def hand_over_again(engine: Engine) -> None:
+    log = await opened(engine)
+    await log.append([handover(SIGNER, NEXT, None)], after=-1)
+    await log.append([note("x")])
+    await log.aclose()
+
+
+def test_a_forged_hand_over_row_does_not_start(engine: Engine) -> None:
+    async def main() -> None:
+        log = await opened(engine)
+        await log.append([note("x")])
+        await log.aclose()
+        with tampering(engine) as execute:
+            execute(
+                f"INSERT INTO journal (log, seq, type) VALUES ('{ORIGIN}', 1, 'key.handed-over')"
+            )
+        with pytest.raises((LogBrokenError, ConfigError)):
+            await opened(engine)
+
+    asyncio.run(main())
+
+
+def test_nothing_is_signed_while_something_holds_it(engine: Engine) -> None:
+    async def main() -> None:
+        log = await opened(engine)
+        reasons: list[str | None] = ["a witness has seen more"]
+        log.hold_signing(lambda: reasons[0])
+        before = log.checkpoint()
+        await log.append([note("x")])
+        await log.aclose()
+        assert log.checkpoint() == before
+        assert "a witness has seen more" in (log.health() or "")
+
+    asyncio.run(main())
+
+
+def test_an_inquiry_that_raises_stops_the_start_before_anything_is_written(engine: Engine) -> None:
+    async def main() -> None:
+        log = await opened(engine)
+        await log.append([note("x")])
+        await log.aclose()
+        before = notes(engine)
+        asked: list[int] = []
+
+        def inquire(size: int, _proofs: object, newest: str | None) -> None:
+            asked.append(size)
+            assert newest == before[max(before)]
+            raise LogBrokenError("others have seen more")
+
+        with pytest.raises(LogBrokenError, match="others"):
+            await SqlLog.open(
+                engine, ORIGIN, SIGNER, MemoryKeyService(), SystemClock(), ACTOR, inquire=inquire
+            )
+        assert asked == [2]
+        assert notes(engine) == before
+
+    asyncio.run(main())
