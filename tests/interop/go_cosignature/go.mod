@@ -1,0 +1,5 @@
+module cosignature
+
+go 1.26
+
+require golang.org/x/mod v0.43.0
