@@ -30,6 +30,11 @@ _NAMED_LOGS = 5
 _HEADER = b"SQLite format 3\x00"
 
 
+class StoredText(bytes):
+    """Text as it lies: what a stranger wrote need not be UTF-8. A kind of its own, so that it is
+    told from the bytes that should stand there."""
+
+
 class SqliteSource:
     """One log in a database: a `LogSource` over one snapshot. Close it after use."""
 
@@ -40,8 +45,7 @@ class SqliteSource:
         self._connection = _connect(path)
         try:
             with self._reading():
-                # Text comes as bytes: what a stranger wrote need not be UTF-8.
-                self._connection.text_factory = bytes
+                self._connection.text_factory = StoredText
                 self._connection.execute("BEGIN")  # one snapshot for everything that follows
                 names = self._connection.execute("SELECT name FROM sqlite_master").fetchall()
                 self._tables = {name.decode(errors="replace") for (name,) in names}
