@@ -139,6 +139,7 @@ class Payloads:
                     sentence = (
                         f"The payload of class {class_id[:64]} (sealed by entry {seq}) is gone, "
                         "and no approved deed under a checkpoint says so."
+                        f"{_hint(removals.classes.get(class_id, removals.months.get(month_key)))}"
                     )
                     self.problem = Finding(Word.MISSING, seq, sentence)
                     return
@@ -203,3 +204,9 @@ class Payloads:
 
     def _refuse(self, seq: int | None, sentence: str) -> None:
         self.problem = self.problem or Finding(Word.TAMPERED, seq, sentence)
+
+
+def _hint(seq: int | None) -> str:
+    if seq is None:
+        return ""
+    return f" Entry {seq} does, and no checkpoint covers it: verify again when one was signed."
