@@ -2,7 +2,6 @@
 running gateway."""
 
 import asyncio
-import contextlib
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
@@ -56,6 +55,12 @@ class Archiving:
         while True:
             await self.run_once()
             await asyncio.sleep(self._interval_seconds)
+
+    def note_end(self, task: "asyncio.Task[None]") -> None:
+        """A task that ends by an error of ours is a problem, too."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.failure = f"the archiver stopped: {type(error).__name__}; restart the gateway"
+            structlog.get_logger().error("archive", problem=self.failure, exc_info=error)
 
     async def run_once(self) -> None:
         """Write what is missing, once."""
@@ -130,13 +135,13 @@ async def run_archiver(
     archiver = make_archiver(config, archive, database, clock, stopping.is_set)
     archiving = Archiving(archiver, archive.interval_seconds, clock)
     task = asyncio.create_task(archiving.run(), name="archiver")
+    task.add_done_callback(archiving.note_end)
     try:
         yield archiving
     finally:
         stopping.set()
         task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        await asyncio.wait([task])
 
 
 def make_archiver(

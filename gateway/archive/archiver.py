@@ -172,7 +172,9 @@ class Archiver:
             self._written.append(name)
             if not is_ours(objects.get(name)):
                 raise self._taken(name)
-        version = objects.chosen[name]
+        version = objects.chosen.get(name)
+        if version is None:
+            raise ArchiveError(f"{self._store.place}{name} was there and is gone")
         if self._store.keeps_dates:
             self._keep_until(version, until_us)
         return version

@@ -128,6 +128,21 @@ def test_what_fails_is_shown_and_tried_again() -> None:
     assert archiving.status.archived == 6
 
 
+def test_an_archiver_that_stopped_is_a_problem() -> None:
+    store, log = MemoryStore(), GrowingLog().grow(3).seal()
+    archiving = Archiving(Archiver(log, store, ArchiveTerms("", 7), CLOCK), 60, CLOCK)
+
+    async def main() -> None:
+        log.heads.clear()
+        log.newest_size = lambda: 1 // 0  # type: ignore[method-assign]
+        task = asyncio.create_task(archiving.run())
+        task.add_done_callback(archiving.note_end)
+        await asyncio.wait([task])
+
+    asyncio.run(main())
+    assert archiving.problem == "the archiver stopped: ZeroDivisionError; restart the gateway"
+
+
 def test_a_store_is_the_one_logs(tmp_path: Path) -> None:
     store = open_store(ArchiveConfig(folder=tmp_path), ORIGIN, ManualClock())
     assert store.place == f"{tmp_path}/{log_folder(ORIGIN)}/"
