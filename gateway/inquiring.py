@@ -80,13 +80,13 @@ async def inquiry_of(
     for sentence in told.silent:
         _log.warning("not asked how far the log was seen", reason=sentence)
 
-    def inquire(size: int, _proofs: ProofReader, _note: str | None) -> None:
+    def inquire(size: int, proofs: ProofReader, _note: str | None) -> None:
         # A read of its own, since the sightings may reach past what is signed here.
         with read_transaction(database) as connection:
             _refuse_closed(log, read_first_entries(connection))
             if told.forks:
                 raise LogBrokenError(f"FORK: {told.forks[0]}")
-            outlook = Outlook(size, told.sightings)
+            outlook = Outlook(size, told.sightings, proofs.size)
             if outlook.lost is not None:
                 raise LogBrokenError(describe_lost(log, outlook))
             try:

@@ -13,11 +13,11 @@ from rich.table import Table
 
 from gateway.bundles.keys import read_public_key
 from gateway.clock import SystemClock
-from gateway.errors import GatewayError
+from gateway.errors import ConfigError, GatewayError
 from gateway.identity import authority
 from gateway.identity.authority import Listed
 from gateway.identity.key_files import add_files
-from gateway.identity.signing_keys import create_bundle_key_files
+from gateway.identity.signing_keys import create_bundle_key_files, create_note_key_files
 
 COULD_NOT = 2
 
@@ -104,6 +104,30 @@ def bundle_key(
         else:
             _print_files(out.parent, listed, as_json=False)
             Console().print(f"Signatures name it {keyid}.", markup=False, highlight=False)
+
+
+@keys_app.command("succession-key")
+def succession_key(
+    person: Annotated[str, typer.Option("--as", help="The person's SPIFFE id.")],
+    out: Annotated[
+        Path, typer.Option(help="The private key to write, NAME.key; beside it NAME.vkey.")
+    ],
+    as_json: Json = False,
+) -> None:
+    """Make a person's key that signs statements of succession (Ed25519), and its public key."""
+    with _one_sentence_errors():
+        stem = out.name.removesuffix(".key")
+        if out.name != f"{stem}.key" or not person.startswith("spiffe://"):
+            raise ConfigError("say --out NAME.key and --as spiffe://…")
+        name = person.removeprefix("spiffe://")
+        files = create_note_key_files(stem, "statements of succession", name)
+        add_files(out.parent, files)
+        listed = [Listed(out.parent / file.path, file.what) for file in files]
+        if as_json:
+            vkey = files[-1].content.decode().strip()
+            _print_json({"vkey": vkey, "private": str(out), "public": str(listed[-1].path)})
+        else:
+            _print_files(out.parent, listed, as_json=False)
 
 
 @keys_app.command()

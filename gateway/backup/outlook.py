@@ -34,10 +34,11 @@ class Sighting:
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """All sightings, with what is here: `size` entries."""
+    """All sightings, with what is here: `size` entries, of which a checkpoint signed `signed`."""
 
     size: int
     sightings: Sequence[Sighting]
+    signed: int
 
     @property
     def longest(self) -> Sighting | None:
@@ -47,11 +48,12 @@ class Outlook:
 
     @property
     def lost(self) -> tuple[int, int] | None:
-        """The entries that somebody has seen and that are not here, as (first, last)."""
+        """The entries that somebody has seen and that are not here, as (first, last). Where one
+        is, what is here and not signed counts as lost, too: nothing vouches for it."""
         longest = self.longest
         if longest is None or longest.size <= self.size:
             return None
-        return self.size, longest.size - 1
+        return self.signed, longest.size - 1
 
 
 def sightings_of_files(paths: Sequence[Path], verifiers: Sequence[Verifier]) -> list[Sighting]:
@@ -126,4 +128,3 @@ def _sighting_of_file(path: Path, verifiers: Sequence[Verifier]) -> Sighting:
     except VerificationError as error:
         raise SourceError(f"{path} is no checkpoint of this log: {error}") from None
     return Sighting(checkpoint.size, str(path), checkpoint)
-
