@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import hashlib
 import secrets
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -11,9 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from fastapi import APIRouter
 from starlette.types import ASGIApp
 
 from gateway import canonical
@@ -30,8 +27,11 @@ from gateway.api.evidence import evidence_router
 from gateway.api.health import Check, health_router
 from gateway.api.metrics import Metrics
 from gateway.api.status import EngineReports, EngineReportsCollector, status_router
+from gateway.api.tlog import tlog_router
+from gateway.api.witnessed import witnessed_router
+from gateway.archiving import ArchivingCollector
 from gateway.audit.port import Draft
-from gateway.audit.retention import PayloadRule, Retention, SqlRemovals
+from gateway.audit.published_tiles import PublishedTiles
 from gateway.audit.sql_log import SqlLog
 from gateway.changes.deed_service import DeedService
 from gateway.changes.follower import Follower
@@ -39,25 +39,18 @@ from gateway.changes.journal import Records, Tell
 from gateway.changes.steward import Steward
 from gateway.changes.vigil import Vigil
 from gateway.clock import Clock
-from gateway.configuration import GatewayConfig, database_url
+from gateway.configuration import GatewayConfig
 from gateway.decisions.leased import LeaseReconciliation, RememberedLeases
 from gateway.decisions.ledger import LedgerService
 from gateway.decisions.policy import ActivePolicy
 from gateway.decisions.service import DecisionService
-from gateway.errors import ConfigError, GatewayError
 from gateway.identity.roles import DECISIONS, LEDGER
-from gateway.identity.spiffe import subject_of_certificate
 from gateway.identity.trust import TrustStore
 from gateway.lifecycle import Lifecycle, run_lifecycle
 from gateway.notify.webhooks import Notices, open_client, read_key
-from gateway.sealed.age import AgeKeyService
-from gateway.stewardship import Traffic, make_steward, make_vigil
-from gateway.storage.bundles_store import SqlBundleStore
-from gateway.storage.engine import open_database
-from gateway.storage.ledger_heads_store import SqlLedgerHeads
-from gateway.storage.recorded_store import SqlRecordedEntries
-from gateway.storage.schema import migrate
-from gateway.transparency.notes import Signer
+from gateway.opening import OpenLog, known_keys, open_log
+from gateway.stewardship import make_steward, make_vigil
+from gateway.witnessing import Witnessing, WitnessingCollector
 
 VERSION = metadata.version("compliance-gateway")
 
@@ -70,40 +63,6 @@ class Gateway:
     end_streams: Callable[[], None]
     policy: ActivePolicy
     log: SqlLog
-
-
-@dataclass(frozen=True, slots=True)
-class OpenLog:
-    """The log with what is kept beside it."""
-
-    log: SqlLog
-    store: SqlBundleStore
-    heads: SqlLedgerHeads
-    traffic: Traffic
-    keys: AgeKeyService
-    actor: str
-    removals: SqlRemovals
-
-
-@asynccontextmanager
-async def open_log(config: GatewayConfig, path: Path, clock: Clock) -> AsyncIterator[OpenLog]:
-    """Open the database and its log; raises ConfigError and LogUnavailableError."""
-    signer = signer_of(config)
-    actor = _own_uri(config)
-    keys = AgeKeyService.open(config.key_service.age_identity)
-    async with AsyncExitStack() as stack:
-        database = await asyncio.to_thread(open_database, database_url(config, path))
-        stack.callback(database.dispose)
-        await asyncio.to_thread(migrate, database)
-        log = await SqlLog.open(database, config.log.origin, signer, keys, clock, actor)
-        stack.push_async_callback(log.aclose)
-        traffic = Traffic(SqlRecordedEntries(database, config.log.origin), log.vault)
-        store, heads = SqlBundleStore(database), SqlLedgerHeads(database)
-        # Without an archive no entry is due: payloads alone.
-        removals = SqlRemovals(
-            database, config.log.origin, log.vault, _retention(config), lambda: 0
-        )
-        yield OpenLog(log, store, heads, traffic, keys, actor, removals)
 
 
 @asynccontextmanager
@@ -159,27 +118,6 @@ def _run_beside(stack: AsyncExitStack, work: Coroutine[Any, Any, None], name: st
     stack.push_async_callback(end)
 
 
-def _retention(config: GatewayConfig) -> Retention:
-    """The periods that the configuration gives."""
-    rules = config.retention.payloads
-    return Retention(
-        config.retention.entries_years,
-        tuple(PayloadRule(one.region, one.retention_class, one.days) for one in rules),
-    )
-
-
-def known_keys(config: GatewayConfig) -> list[dict[str, canonical.Value]]:
-    """The keys that the configuration names, as `key.created` bodies: fingerprints only."""
-    named = [("checkpoint", signer_of(config).vkey)]
-    named += [
-        ("floor", path.read_text(encoding="utf-8").strip()) for path in config.policies.floor_keys
-    ]
-    return [
-        {"fingerprint": hashlib.sha256(vkey.encode()).hexdigest(), "purpose": purpose}
-        for purpose, vkey in named
-    ]
-
-
 def _application(
     config: GatewayConfig,
     clock: Clock,
@@ -214,11 +152,16 @@ def _application(
     metrics.registry.register(EngineReportsCollector(reports, lambda: policy().ref.revision))
     entitled = frozenset(config.policies.sealed_engines)
     sealed = SealedOffer(lifecycle.sealed, entitled, denials)
+    if opened.archiving is not None:
+        metrics.registry.register(ArchivingCollector(opened.archiving))
+    metrics.registry.register(WitnessingCollector(opened.witnessing))
     records = Records(lifecycle.journal, opened.log, lifecycle.store)
     routers = {
         "decisions": decisions_router(decide, report),
         "authzen": authzen_router(service, limits, denials),
         "evidence": evidence_router(opened.log, policy),
+        "tlog": tlog_router(PublishedTiles(opened.database, opened.log.origin)),
+        "witnessed": _witnessed(opened.witnessing, limits, denials),
         "events": events_router(lifecycle.feed, trust.identify),
         "changes": changes_router(lifecycle.queue),
         "deeds": deeds_router(DeedService(records, opened.removals, clock)),
@@ -229,6 +172,10 @@ def _application(
     return create_application(
         routers, trust, denials, metrics.count_request, VERSION, {DECISIONS: decide, LEDGER: report}
     )
+
+
+def _witnessed(witnessing: Witnessing, limits: BodyLimits, denials: DenialRecorder) -> APIRouter:
+    return witnessed_router(witnessing.log.newest_cosigned, witnessing.reports, limits, denials)
 
 
 def _checks(clock: Clock, trust: TrustStore, opened: OpenLog, policy: Follower) -> dict[str, Check]:
@@ -255,26 +202,3 @@ async def _mark(opened: OpenLog, kind: str, body: dict[str, canonical.Value]) ->
 
 async def _stopped(opened: OpenLog, instance: str) -> None:
     await _mark(opened, "gateway.stopped", {"instance": instance, "reason": "asked to stop"})
-
-
-def signer_of(config: GatewayConfig) -> Signer:
-    """The checkpoint signer; raises ConfigError."""
-    path = config.log.checkpoint_key
-    try:
-        key = load_pem_private_key(path.read_bytes(), password=None)
-    except (OSError, ValueError, TypeError) as error:
-        raise ConfigError(
-            f"{path}: the checkpoint key cannot be read ({type(error).__name__}); "
-            "`gateway keys init` makes one"
-        ) from None
-    if not isinstance(key, Ed25519PrivateKey):
-        raise ConfigError(f"{path}: the checkpoint key must be Ed25519")
-    return Signer(config.log.origin, key)
-
-
-def _own_uri(config: GatewayConfig) -> str:
-    try:
-        certificate = x509.load_pem_x509_certificate(config.tls.certificate.read_bytes())
-        return subject_of_certificate(certificate, config.trust_domain).uri
-    except (OSError, ValueError, GatewayError) as error:
-        raise ConfigError(f"{config.tls.certificate}: no certificate of ours: {error}") from None

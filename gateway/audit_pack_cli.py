@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from gateway.app import signer_of
 from gateway.clock import SystemClock
 from gateway.configuration import GatewayConfig, database_url, load_configuration
+from gateway.opening import signer_of
 from gateway.pack.writing import Asked, write_pack
 from gateway.sources import open_source
 from gateway.storage.bundles_store import SqlBundleStore

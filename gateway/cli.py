@@ -20,11 +20,13 @@ from gateway.audit_purge_cli import purge
 from gateway.audit_replay_cli import replay
 from gateway.audit_timestamps_cli import timestamps
 from gateway.audit_verify_cli import verify
+from gateway.backup_cli import backup
 from gateway.change_cli import change_app
 from gateway.errors import GatewayError
 from gateway.exception_cli import exception_app
 from gateway.keys_cli import keys_app
 from gateway.policy_cli import policy_app
+from gateway.restore_cli import restore_app
 from gateway.witness_cli import witness_app
 
 app = typer.Typer(
@@ -39,6 +41,8 @@ app.add_typer(change_app, name="change", help="What waits for people: list, show
 app.add_typer(exception_app, name="exception", help="Break-glass from soft rules.")
 app.add_typer(config_app, name="config")
 app.add_typer(witness_app, name="witness", help="Be a witness of logs: cosign what only grows.")
+app.command()(backup)
+app.add_typer(restore_app, name="restore", help="Put a backup back; close and succeed a log.")
 audit_app.command()(verify)
 audit_app.command()(archive)
 audit_app.command()(inspect)
@@ -68,10 +72,10 @@ def serve(config: Config = Path("gateway.yaml")) -> None:
 @config_app.command("check")
 def check_config(config: Config = Path("gateway.yaml")) -> None:
     """Read the configuration and everything that it names, and start nothing."""
-    from gateway.app import signer_of
     from gateway.candidate import read_named_floor, read_seed
     from gateway.configuration import load_configuration
     from gateway.identity.tls import server_context
+    from gateway.opening import signer_of
 
     settings = load_configuration(config)
     server_context(settings.tls.certificate, settings.tls.key, settings.tls.ca)

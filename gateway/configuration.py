@@ -32,7 +32,8 @@ class Tls(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class LogConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The log's name, database URL (`sqlite:///relative.db`) and checkpoint signing key; the region
+    """The log's name, database URL (`sqlite:///relative.db`) and checkpoint signing key, and the one
+    that the log may be handed over to; the region
     where it lives and those where copies of it may be (empty: its own alone); checkpoints of it
     that are kept elsewhere, held against it at each start; for how long after a start collectors
     are listened to before anything is signed."""
@@ -40,10 +41,12 @@ class LogConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     origin: str
     database: str
     checkpoint_key: Path
+    next_checkpoint_key: Path | None = None
     region: str = ""
     allowed_regions: tuple[Name, ...] = ()
     kept_checkpoints: tuple[Path, ...] = ()
     hearing_seconds: Annotated[float, msgspec.Meta(ge=0, le=600)] = 15
+    succession_keys: tuple[Path, ...] = ()
 
 
 class Policies(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

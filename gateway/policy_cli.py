@@ -82,7 +82,7 @@ def activate_command(
 
 
 async def _activate(config: GatewayConfig, path: Path, why: Justification) -> Governance:
-    from gateway.app import open_log
+    from gateway.opening import open_log
     from gateway.candidate import parse_stored_floor, read_named_floor
     from gateway.changes.activation import change_floor, verify_floor_successor
     from gateway.changes.journal import Journal

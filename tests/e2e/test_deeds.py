@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from gateway import canonical
-from gateway.app import open_log
+from gateway.opening import open_log
 from gateway.audit.port import Draft, Payload
 from gateway.clock import ManualClock, parse_time
 from gateway.configuration import load_configuration

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from gateway import canonical
-from gateway.app import open_log
+from gateway.opening import open_log
 from gateway.changes.journal import Journal, JournalDraft
 from gateway.clock import SystemClock, format_time
 from gateway.configuration import load_configuration
