@@ -20,7 +20,7 @@ from gateway.transparency.source import LogSource, Opener
 from gateway.transparency.walk import Walk
 
 CHUNK_ENTRIES = 65_536
-_WORTH_ENTRIES = 200_000  # starting processes takes a fraction of a second
+WORTH_ENTRIES = 200_000  # starting processes takes a fraction of a second
 _MOST_WORKERS = 8
 
 _source: LogSource | None = None  # of a worker process
@@ -33,7 +33,7 @@ class Parallel:
 
     executor: Executor
     ahead: int
-    chunk_entries: int = CHUNK_ENTRIES
+    chunk_entries: int
 
 
 def start_processes(source: LogSource, workers: int | None = None) -> Parallel | None:
@@ -41,11 +41,11 @@ def start_processes(source: LogSource, workers: int | None = None) -> Parallel |
     the executor down."""
     opener = source.opener()
     count = workers if workers is not None else min(os.cpu_count() or 1, _MOST_WORKERS)
-    if opener is None or count < 2 or source.estimate_entries() < _WORTH_ENTRIES:
+    if opener is None or count < 2 or source.estimate_entries() < WORTH_ENTRIES:
         return None
     context = multiprocessing.get_context("spawn")
     executor = ProcessPoolExecutor(count, context, open_source_here, (opener,))
-    return Parallel(executor, count + 2)
+    return Parallel(executor, count + 2, CHUNK_ENTRIES)
 
 
 def open_source_here(opener: Opener) -> None:
@@ -80,7 +80,7 @@ class Ahead:
 
     def next_task(self, walk: Walk) -> tuple[Task, Chunk | None] | None:
         """The chunk at which the walk stands, once it is checked; None: no whole one is left."""
-        if self._tasks and self._tasks[0][0].first != walk.size:
+        if self._tasks and not _fits(self._tasks[0][0], walk):
             self.drop()
         self._submit(walk)
         if not self._tasks:
@@ -113,11 +113,14 @@ class Ahead:
         self._next = first
 
 
+def _fits(task: Task, walk: Walk) -> bool:
+    return task.first == walk.size and task.vkey == walk.chain.turn_vkey
+
+
 def join(walk: Walk, task: Task, chunk: Chunk) -> bool:
     """Take a chunk into the walk; False where it does not fit in every respect, and then the judge
     must read it. Raises Finding as the judge would, for a seal over what lies before."""
-    is_next = walk.size == task.first and walk.head == chunk.first_prev
-    if not is_next or walk.chain.turn_vkey != task.vkey:
+    if not _fits(task, walk) or walk.head != chunk.first_prev:
         return False
     if walk.chain.is_offered or any(one.type == HANDED_OVER for one in chunk.specials):
         return False
