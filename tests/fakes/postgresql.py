@@ -25,8 +25,8 @@ TEST_URL = "GATEWAY_TEST_POSTGRESQL"
 """Environment variable: a server's address, for suites that run over both stores."""
 
 # PostgreSQL refuses to run as root.
-_USER = "nobody" if os.geteuid() == 0 else None
-_GROUPS: list[int] | None = None if _USER is None else []
+USER = "nobody" if os.geteuid() == 0 else None
+_GROUPS: list[int] | None = None if USER is None else []
 _START_SECONDS = 60.0
 _TEMPLATE = "gateway_template"
 _SETTINGS = {
@@ -118,7 +118,7 @@ class PostgresServer(Databases):
                 stderr=log,
                 stdin=subprocess.DEVNULL,
                 cwd=self.folder,
-                user=_USER,
+                user=USER,
                 extra_groups=_GROUPS,
             )
         until = time.monotonic() + _START_SECONDS
@@ -204,9 +204,9 @@ def free_port() -> int:
 
 def _make_cluster(folder: Path, password: str) -> Path:
     (folder / "password").write_text(password)
-    if _USER is not None:
+    if USER is not None:
         for path in (folder, folder / "password"):
-            shutil.chown(path, _USER)
+            shutil.chown(path, USER)
     done = subprocess.run(
         [
             *((PARTS / "initdb").resolve(), "--pgdata", folder / "data", "--username", "gateway"),
@@ -216,7 +216,7 @@ def _make_cluster(folder: Path, password: str) -> Path:
         capture_output=True,
         cwd=folder,
         check=False,
-        user=_USER,
+        user=USER,
         extra_groups=_GROUPS,
     )
     assert done.returncode == 0, done.stderr.decode(errors="replace")
