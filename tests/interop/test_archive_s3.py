@@ -281,7 +281,9 @@ def test_the_start_asks_where_the_bucket_lies_and_whether_it_locks(
 
 def configured(endpoint: str, bucket: str, region: str) -> GatewayConfig:
     """A configuration of which residency reads the parts below alone."""
-    log = LogConfig("example.org/log", "sqlite:///x", Path("x"), region, (region,))
+    log = LogConfig(
+        "example.org/log", "sqlite:///x", Path("x"), region=region, allowed_regions=(region,)
+    )
     archive = ArchiveConfig(s3=S3Config(bucket, region, "audit", endpoint))
     empty: Any = msgspec.UNSET
     return GatewayConfig("example.org", empty, log, empty, empty, archive=archive)

@@ -23,7 +23,9 @@ HOME, ALLOWED = "eu-west-1", ("eu-west-1", "eu-central-1")
 
 
 def config(region: str = HOME, allowed: tuple[str, ...] = ALLOWED, **parts: Any) -> GatewayConfig:
-    log = LogConfig("example.org/log", "sqlite:///x", Path("x"), region, allowed)
+    log = LogConfig(
+        "example.org/log", "sqlite:///x", Path("x"), region=region, allowed_regions=allowed
+    )
     unread: Any = msgspec.UNSET
     return GatewayConfig("example.org", unread, log, unread, unread, **parts)
 
