@@ -140,8 +140,11 @@ class TreeFolder:
         """Remove what lies beyond the checkpoint, and then `.incoming`."""
         with self._writing(self.path):
             if self._is_ahead:
-                for surplus in list(find_surplus(self.path, self.size)):
-                    (self.path / surplus).unlink()
+                gone = [self.path / surplus for surplus in find_surplus(self.path, self.size)]
+                for surplus in gone:
+                    surplus.unlink()
+                for folder in {surplus.parent for surplus in gone}:
+                    _sync(folder)  # before `.incoming`, which says that there may be some
             incoming = self.path / INCOMING
             for name in os.listdir(incoming):
                 (incoming / name).unlink()
