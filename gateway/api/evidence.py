@@ -1,14 +1,25 @@
 """GET /v1/checkpoint and its proofs, GET /v1/policy: what collectors and auditors check."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 import msgspec
 from fastapi import APIRouter, Query
+from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
+from gateway.api.gate import Caller
 from gateway.api.problems import ProblemError
 from gateway.decisions.policy import ActivePolicy
+from gateway.wire.handovers import HandoversAnswer
+from gateway.wire.succession import CHECKPOINT_HEADER
+
+Hear = Callable[[str, str], Awaitable[None]]
+"""Told who asks (SPIFFE id), and which checkpoint they kept (the header's value)."""
+
+
+async def hear_nobody(_reporter: str, _value: str) -> None:
+    """Where nobody listens."""
 
 
 class Evidence(Protocol):
@@ -23,9 +34,15 @@ class Evidence(Protocol):
     async def consistency(self, old: int, new: int) -> list[bytes]:
         """RFC 6962 consistency proof; raises InputError outside the log."""
 
+    async def handovers(self) -> HandoversAnswer:
+        """How the log's key went from hand to hand, oldest first; raises LogUnavailableError."""
 
-def evidence_router(log: Evidence, policy: Callable[[], ActivePolicy]) -> APIRouter:
-    """The reading routes."""
+
+def evidence_router(
+    log: Evidence, policy: Callable[[], ActivePolicy], hear: Hear = hear_nobody
+) -> APIRouter:
+    """The reading routes. A collector shows the checkpoint that it kept when it asks for the
+    policy, which it does first."""
     router = APIRouter(tags=["evidence"])
 
     @router.get("/v1/checkpoint", response_class=PlainTextResponse, summary="Newest checkpoint")
@@ -45,8 +62,17 @@ def evidence_router(log: Evidence, policy: Callable[[], ActivePolicy]) -> APIRou
     async def inclusion(index: int = Query(ge=0), size: int = Query(ge=0)) -> Response:
         return _hashes(await log.inclusion(index, size))
 
+    @router.get("/v1/checkpoint/handovers", summary="Hand-overs of the log's key, with proofs")
+    async def handovers() -> Response:
+        answer = await log.handovers()
+        return Response(msgspec.json.encode(answer), media_type="application/json")
+
     @router.get("/v1/policy", summary="The policy in force and what it reads of a process")
-    async def active_policy() -> Response:
+    async def active_policy(request: Request) -> Response:
+        kept = request.headers.get(CHECKPOINT_HEADER)
+        if kept is not None:
+            caller: Caller = request.scope["state"]["caller"]
+            await hear(caller.subject.uri, kept)
         active = policy()
         answer = {
             "activation": active.ref.activation,
