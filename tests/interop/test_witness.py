@@ -51,7 +51,13 @@ class WitnessProcess:
     def serve(self) -> Iterator[str]:
         """Its address while it serves; killed without warning at the end."""
         program = Path(sys.executable).with_name("gateway")
-        command = [program, "witness", "serve", "--config", self.folder / "witness.yaml"]
+        command: list[str | Path] = [
+            program,
+            "witness",
+            "serve",
+            "--config",
+            self.folder / "witness.yaml",
+        ]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         try:
             assert process.stdout is not None
@@ -110,6 +116,7 @@ async def until_met(running: Witnessing, size: int) -> None:
             await asyncio.sleep(0.05)
 
 
+@pytest.mark.timeout(300)
 def test_the_whole_way(tmp_path: Path) -> None:
     """Two witnesses, one behind TLS; a witness that is killed; a database that is put back."""
     domain = make_domain(tmp_path / "keys", CLOCK)
@@ -186,16 +193,17 @@ def open_in_go(folder: Path, cosigned: str, witnesses: list[CosignatureVerifier]
             ]
 
 
+@pytest.mark.timeout(300)  # three processes, one after the other
 def test_killed_at_any_moment_a_witness_never_goes_back(tmp_path: Path) -> None:
     """Whatever it cosigned before it was killed, the next process remembers."""
     witness = WitnessProcess(tmp_path / "w1", "witness.example/w1")
     policy = parse_policy(f"witness w {witness.verifier.vkey}\nquorum w\n")
     tree, cosigned = Tree(SIGNER), 0
-    for attempt in range(4):
+    for attempt in range(3):
         with witness.serve() as url, httpx.Client(trust_env=False) as client:
             known = int(submit(client, url, tree, 399, 399).text)
             assert known >= cosigned
-            killer = subprocess.Popen(["sleep", str(0.02 * attempt)])
+            killer = subprocess.Popen(["sleep", str(0.05 * attempt)])
             with contextlib.suppress(httpx.HTTPError):
                 while known < 390 and killer.poll() is None:
                     answer = submit(client, url, tree, known, known + 1)

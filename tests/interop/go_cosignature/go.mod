@@ -1,5 +1,5 @@
 module cosignature
 
-go 1.26
+go 1.26.0
 
 require golang.org/x/mod v0.43.0
