@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(CURDIR)/.parts/bin:$(PATH)
 .DEFAULT_GOAL := help
-.PHONY: help demo test faults reloads lint types contracts policies controls mutants mutants-sample interop bench bench-impact requirements clean
+.PHONY: help demo test faults reloads lint types contracts policies controls mutants mutants-sample interop interop-witness bench bench-impact requirements clean
 
 help:  ## what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,7 +26,7 @@ $(VENV)/dev.ok: requirements/dev.txt $(VENV)/runtime.ok
 .parts/bin/opa: deploy/parts.py
 	@$(PYTHON) deploy/parts.py opa
 
-.parts/bin/regal .parts/bin/age .parts/bin/age-keygen .parts/bin/sops .parts/bin/fsck .parts/bin/versitygw: deploy/parts.py
+.parts/bin/litewitness .parts/bin/regal .parts/bin/age .parts/bin/age-keygen .parts/bin/sops .parts/bin/fsck .parts/bin/versitygw: deploy/parts.py
 	@$(PYTHON) deploy/parts.py $(@F)
 
 # Older and newer versions, to see that they give the same verdicts.
@@ -71,6 +71,10 @@ mutants-sample: $(VENV)/dev.ok .parts/bin/opa
 
 interop: $(VENV)/dev.ok .parts/bin/opa .parts/bin/regal .parts/bin/age .parts/bin/age-keygen .parts/bin/sops .parts/bin/fsck .parts/bin/versitygw .parts/bin/opa-1.21.0 .parts/bin/opa-1.22.3 policies mutants-sample  ## the real parts
 	@$(BIN)/python -m pytest -s tests/interop
+
+# Apart from `interop`: its Go is newer than the machine's may be, so that a toolchain comes with it.
+interop-witness: $(VENV)/dev.ok .parts/bin/litewitness  ## torchwood's litewitness cosigns our checkpoints
+	@$(BIN)/python -m pytest -s tests/interop/test_litewitness.py tests/interop/test_witness.py
 
 bench: $(VENV)/dev.ok .parts/bin/opa  ## verdicts per second beside the real OPA, in one run
 	@$(BIN)/python -m bench.decisions

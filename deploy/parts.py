@@ -49,7 +49,8 @@ class Part:
     """One program built from a Go module. `checksum` is the module's `h1:` sum as in go.sum;
     `package` lies inside the module; `version_args` make the program print `version_pattern`;
     `version_variable` is what the linker sets where a build in the module's own folder has none.
-    `is_other` is a version beside the pinned one, which only tests that compare versions run."""
+    `is_other` is a version beside the pinned one, which only tests that compare versions run.
+    `oldest_go` is what its go.mod asks for."""
 
     name: str
     version: str
@@ -60,6 +61,7 @@ class Part:
     version_pattern: str
     version_variable: str = ""
     is_other: bool = False
+    oldest_go: tuple[int, int] = OLDEST_GO
 
     @property
     def key(self) -> str:
@@ -145,7 +147,17 @@ PARTS = (
         version_pattern=r"^Version *: *v1\.8\.0$",
         version_variable="main.Version=v1.8.0",
     ),
-    # It does not say its version; its usage shows that it runs.
+    # They do not say their version; their usage shows that they run.
+    Part(
+        name="litewitness",
+        version="0.10.0",
+        module="filippo.io/torchwood",
+        checksum="h1:zgBIImawK53X7lM0qHKcjn0pbDtFLqU04NU9qDvBnjs=",
+        package="./cmd/litewitness",
+        version_args=("-help",),
+        version_pattern=r"name of this witness",
+        oldest_go=(1, 27),
+    ),
     Part(
         name="fsck",
         version="1.0.4",
@@ -220,7 +232,7 @@ def is_sound(part: Part, binary: Path) -> bool:
 
 def build(part: Part, binary: Path) -> None:
     """Build into a temporary folder beside the target and rename, so a half binary never stands."""
-    go = find_go() or install_go()
+    go = find_go(part.oldest_go) or install_go()
     say(f"Fetching {part.module} {part.version}.")
     source = fetch_module(part, go)
     say(f"Building {part.name} {part.version} with {go}; up to two minutes, only this once.")
@@ -283,7 +295,7 @@ def run_go(part: Part, command: list[str], folder: Path) -> str:
     return answer.stdout
 
 
-def find_go() -> Path | None:
+def find_go(oldest: tuple[int, int] = OLDEST_GO) -> Path | None:
     """The machine's Go when it is new enough."""
     found = shutil.which("go")
     if found is None:
@@ -296,8 +308,8 @@ def find_go() -> Path | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     match = re.search(r"\bgo(\d+)\.(\d+)", answer.stdout)
-    if match is None or (int(match[1]), int(match[2])) < OLDEST_GO:
-        say(f"The Go at {found} is older than {OLDEST_GO[0]}.{OLDEST_GO[1]}.")
+    if match is None or (int(match[1]), int(match[2])) < oldest:
+        say(f"The Go at {found} is older than {oldest[0]}.{oldest[1]}.")
         return None
     return Path(found)
 
