@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(CURDIR)/.parts/bin:$(PATH)
 .DEFAULT_GOAL := help
-.PHONY: help demo test faults reloads lint types contracts policies controls mutants mutants-sample interop interop-witness bench bench-impact requirements clean
+.PHONY: help demo test faults faults-disk reloads lint types contracts policies controls mutants mutants-sample interop interop-witness bench bench-impact requirements clean
 
 help:  ## what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,11 @@ test: $(VENV)/dev.ok .parts/bin/opa  ## unit, contract, property, fault and end-
 faults: $(VENV)/dev.ok .parts/bin/opa  ## kill the gateway fifty times under eight clients
 	@GATEWAY_KILLS=50 $(BIN)/python -m pytest -s tests/faults/test_gateway_killed.py
 
+# DISK_RUNS: runs a test, or all: every write in every way, an hour on two cores.
+faults-disk: $(VENV)/dev.ok .parts/bin/opa  ## every write fails in turn below the database (DISK_RUNS=all)
+	@command -v cc gcc clang >/dev/null || { echo "A C compiler is needed: apt-get install gcc libc6-dev (Debian), dnf install gcc (Fedora), apk add build-base (Alpine)"; exit 1; }
+	@DISK_RUNS=$${DISK_RUNS:-all} DISK_KILLS=$${DISK_KILLS:-20} $(BIN)/python -m pytest -s -n 2 $(wildcard tests/faults/test_disk_*.py)
+
 reloads: $(VENV)/dev.ok .parts/bin/opa  ## two hundred activations under 100 requests a second
 	@GATEWAY_RELOADS=200 $(BIN)/python -m pytest -s tests/e2e/test_reload_under_load.py
 
@@ -71,6 +76,7 @@ mutants-sample: $(VENV)/dev.ok .parts/bin/opa
 
 interop: $(VENV)/dev.ok .parts/bin/opa .parts/bin/regal .parts/bin/age .parts/bin/age-keygen .parts/bin/sops .parts/bin/fsck .parts/bin/versitygw .parts/bin/opa-1.21.0 .parts/bin/opa-1.22.3 policies mutants-sample  ## the real parts
 	@$(BIN)/python -m pytest -s tests/interop
+	@DISK_RUNS=25 DISK_KILLS=5 $(BIN)/python -m pytest -s -n 2 tests/faults/test_disk_writes.py tests/faults/test_disk_gateway.py
 
 # Apart from `interop`: its Go is newer than the machine's may be, so that a toolchain comes with it.
 interop-witness: $(VENV)/dev.ok .parts/bin/litewitness  ## torchwood's litewitness cosigns our checkpoints
