@@ -85,7 +85,14 @@ async def run_gateway(config: GatewayConfig, path: Path, clock: Clock) -> AsyncI
             )
         )
         steward = make_steward(
-            config, lifecycle, opened.log, opened.traffic, clock, opened.actor, opened.removals
+            config,
+            lifecycle,
+            opened.log,
+            opened.traffic,
+            clock,
+            opened.actor,
+            opened.removals,
+            opened.log.can_hand_over,
         )
         vigil = make_vigil(lifecycle, opened.traffic, clock, opened.actor)
         opened.log.verify_in_background()

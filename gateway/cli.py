@@ -25,6 +25,7 @@ from gateway.change_cli import change_app
 from gateway.errors import GatewayError
 from gateway.exception_cli import exception_app
 from gateway.keys_cli import keys_app
+from gateway.keys_handover_cli import hand_over
 from gateway.policy_cli import policy_app
 from gateway.restore_cli import restore_app
 from gateway.witness_cli import witness_app
@@ -35,6 +36,7 @@ app = typer.Typer(
     help="The compliance gateway: no drop of telemetry without a recorded verdict.",
 )
 config_app = typer.Typer(no_args_is_help=True, help="The gateway's own configuration.")
+keys_app.command("hand-over")(hand_over)
 app.add_typer(keys_app, name="keys", help="Certificates and keys of a trust domain.")
 app.add_typer(policy_app, name="policy", help="Write, check and put in force policies.")
 app.add_typer(change_app, name="change", help="What waits for people: list, show, approve, reject.")

@@ -130,6 +130,23 @@ def succession_key(
             _print_files(out.parent, listed, as_json=False)
 
 
+@keys_app.command("checkpoint-key")
+def checkpoint_key(
+    out: Annotated[
+        Path, typer.Option(help="The private key to write; the public one gets the ending .vkey.")
+    ],
+    origin: Annotated[str, typer.Option(help="The log's name, as in log.origin.")],
+    as_json: Json = False,
+) -> None:
+    """Make a key that a log may be handed over to (log.next_checkpoint_key)."""
+    with _one_sentence_errors():
+        files = create_note_key_files(out.stem, "log checkpoints", origin)
+        add_files(out.parent, files)
+        _print_files(
+            out.parent, [Listed(out.parent / one.path, one.what) for one in files], as_json
+        )
+
+
 @keys_app.command()
 def revoke(
     folder: Folder,

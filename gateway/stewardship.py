@@ -1,6 +1,7 @@
 """Composition of the steward and the vigil: their ports over the running lifecycle, database and
 OPA."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -8,8 +9,9 @@ from gateway.audit.port import Log
 from gateway.bundles.folder import Bundle
 from gateway.changes.assessor import Recorded, RecordedAssessor
 from gateway.changes.deed_port import Removals
-from gateway.changes.deeds import Deeds, UnsafeNoHandover
+from gateway.changes.deeds import Deeds
 from gateway.changes.journal import Records
+from gateway.changes.key_handover import LogHandover
 from gateway.changes.plan import RolloutPlan
 from gateway.changes.rollout import RolloutActs, Serving
 from gateway.changes.steward import Examiners, Steward
@@ -43,9 +45,11 @@ def make_steward(
     clock: Clock,
     actor: str,
     removals: Removals,
+    is_held: Callable[[str], bool],
 ) -> Steward:
-    """The steward of this process; call `run()` as a task, `aclose()` at the end. Raises
-    ConfigError for a rollout of too many steps."""
+    """The steward of this process; call `run()` as a task, `aclose()` at the end. `is_held(vkey)`
+    says whether this process holds that key of the log. Raises ConfigError for a rollout of too
+    many steps."""
     store, journal, follower = lifecycle.store, lifecycle.journal, lifecycle.follower
     opa = config.engine.opa
     records = Records(journal, log, store)
@@ -69,7 +73,7 @@ def make_steward(
         clock,
     )
     examiners = Examiners(BundleTrial(store, open, opa), assessor)
-    deeds = Deeds(records, removals, UnsafeNoHandover(), clock, actor)
+    deeds = Deeds(records, removals, LogHandover(is_held, actor), clock, actor)
     return Steward(records, clock, actor, rollout, examiners, deeds)
 
 

@@ -17,6 +17,7 @@ from collector.client.messages import (
 from collector.errors import CollectorError, GatewayUnavailable
 from gateway.clock import Clock
 from gateway.wire.fork_reports import ForkReport, ForkReportAnswer
+from gateway.wire.handovers import HandoversAnswer
 from gateway.wire.ledger import LedgerAnswer, LedgerReport
 from gateway.wire.verdicts import DecisionAnswer
 
@@ -99,6 +100,10 @@ class GatewayClient:
     def fetch_inclusion(self, index: int, size: int) -> list[bytes]:
         """The proof that entry `index` is in the tree of `size` (RFC 6962)."""
         return self._fetch_proof("/v1/checkpoint/inclusion", {"index": index, "size": size})
+
+    def fetch_handovers(self) -> HandoversAnswer:
+        """How the log's key went from hand to hand."""
+        return self._ask_json("GET", "/v1/checkpoint/handovers", HandoversAnswer)
 
     def close(self) -> None:
         """Close the connection; the next question opens it anew."""

@@ -11,12 +11,13 @@ from typing import Protocol
 import msgspec
 
 from collector.client.gateway_client import ProofRefused
+from collector.client.log_keys import LogKeys, TellsHandovers
 from collector.client.refusal import REFUSED_FILE, Refusal, load_refusal, store_refusal
 from collector.client.state_file import write_atomically
 from collector.errors import EvidenceError
 from gateway.clock import Clock
 from gateway.errors import VerificationError
-from gateway.transparency.checkpoint import Checkpoint, open_checkpoint
+from gateway.transparency.checkpoint import Checkpoint
 from gateway.transparency.errors import ProofError
 from gateway.transparency.merkle import HASH_BYTES, verify_consistency, verify_inclusion
 from gateway.transparency.notes import Verifier
@@ -29,7 +30,7 @@ REPORT_SECONDS = 300.0  # said again to whoever answers then: a gateway may have
 MAX_UNPROVEN_SECONDS = 60.0  # checkpoints come each second; an entry under none is being withheld
 
 
-class Prover(Protocol):
+class Prover(TellsHandovers, Protocol):
     """Who can prove what a checkpoint says; GatewayClient is one."""
 
     def fetch_consistency(self, from_size: int, to_size: int) -> list[bytes]:
@@ -50,6 +51,7 @@ class Witness:
     def __init__(self, state: Path, verifier: Verifier, prover: Prover, clock: Clock) -> None:
         self._state = state
         self._verifier = verifier
+        self._keys = LogKeys(state, verifier, prover)
         self._prover = prover
         self._clock = clock
         self._refusal = load_refusal(state)
@@ -88,7 +90,7 @@ class Witness:
         proofs could not be had (then nothing is taken and nothing may rest on the answer)."""
         self._refuse_after_failure()
         try:
-            seen = open_checkpoint(note, self._verifier)
+            seen = self._keys.open(note)
             if self.newest is not None:
                 self._demand_consistency(self.newest, seen)
             self._demand_inclusion(seen)
@@ -141,7 +143,7 @@ class Witness:
     def _load_checkpoint(self) -> Checkpoint | None:
         path = self._state / CHECKPOINT_FILE
         try:
-            return open_checkpoint(path.read_text("utf-8"), self._verifier)
+            return self._keys.open_known(path.read_text("utf-8"))
         except FileNotFoundError:
             return None
         except (OSError, UnicodeDecodeError, VerificationError) as error:

@@ -1,19 +1,23 @@
 """Handing the log's key over: the entry that says so and the checkpoint that both keys sign are one
 transaction, so that at no moment one stands without the other (docs/formats.md section 14)."""
 
+import base64
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from gateway import canonical
 from gateway.audit.errors import EntryRefusedError
 from gateway.audit.groups import Group
+from gateway.audit.proofs import ProofReader
 from gateway.audit.tree import LogTree
 from gateway.audit.turns import HANDED_OVER
-from gateway.errors import CanonicalError
+from gateway.storage import journal_store, log_store
+from gateway.storage.engine import Connection
 from gateway.storage.log_store import EntryRow
 from gateway.transparency.checkpoint import sign_checkpoint
+from gateway.transparency.entry import parse_entry
 from gateway.transparency.notes import Signer, Verifier
+from gateway.wire.handovers import Handover
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,24 +29,18 @@ class SignedHandover:
     new: Verifier
 
 
-def find_new_key(group: Group) -> str | None:
-    """The vkey that a group hands over to; None for a group that hands over nothing."""
-    draft = group.drafts[-1] if group.drafts else None
-    if draft is None or draft.type != HANDED_OVER or callable(draft.body):
-        return None
-    try:
-        body = canonical.decode(draft.body)
-    except CanonicalError:
-        return ""
-    new = body.get("new") if isinstance(body, dict) else None
-    return new if isinstance(new, str) else ""
+def is_handover(group: Group) -> bool:
+    """Whether the group ends with a hand-over."""
+    return bool(group.drafts) and group.drafts[-1].type == HANDED_OVER
 
 
 def sign_handover(
-    tree: LogTree, rows: Sequence[EntryRow], old: Signer, new: Signer | None
+    tree: LogTree, rows: Sequence[EntryRow], old: Signer, held: Iterable[Signer]
 ) -> SignedHandover:
     """The signed tree after `rows`, the last of which is the hand-over; raises EntryRefusedError
-    where the new key is not held here, or is the old one."""
+    where the key that it names is not `held` here, or is the old one."""
+    vkey = parse_entry(rows[-1].data).body.get("new")
+    new = next((signer for signer in held if signer.vkey == vkey), None)
     if new is None or new.vkey == old.vkey:
         raise EntryRefusedError("the log cannot be handed over to a key that is not held here")
     grown = copy.deepcopy(tree)
@@ -50,3 +48,18 @@ def sign_handover(
         grown.append(row.leaf_hash)
     checkpoint = sign_checkpoint(grown.size, grown.root(), old, [new])
     return SignedHandover(grown, checkpoint.note, new.verifier)
+
+
+def read_handovers(connection: Connection, log: str) -> list[Handover]:
+    """The stored hand-overs with their checkpoints and proofs; one whose checkpoint is not there is
+    left out, since it proves nothing."""
+    proofs = ProofReader(connection, log)
+    found: list[Handover] = []
+    for row in journal_store.read_typed(connection, log, HANDED_OVER):
+        size = row.seq + 1
+        note = log_store.read_note(connection, log, size)
+        if row.data is None or note is None or size > proofs.size:
+            continue
+        path = tuple(step.hex() for step in proofs.inclusion(row.seq, size))
+        found.append(Handover(base64.b64encode(row.data).decode(), note, path))
+    return found

@@ -85,8 +85,9 @@ class PayloadVault:
 
     def open_payload(self, class_id: str, seq: int = -1) -> bytes:
         """The plaintext of one class, as `open_many`; without the seq a month that was purged
-        cannot be told from a loss. Raises PayloadMissingError, PayloadErasedError (the log says that
-        payload or month were removed), KeyServiceError (also: it was tampered with), StorageError."""
+        cannot be told from a loss. Raises PayloadMissingError, PayloadErasedError (the log says
+        that payload or month were removed), KeyServiceError (also: it was tampered with),
+        StorageError."""
         found = self.open_many({class_id: seq})[class_id]
         if isinstance(found, bytes):
             return found

@@ -13,7 +13,7 @@ from gateway import canonical
 from gateway.audit.counts import CountBook
 from gateway.audit.errors import EntryRefusedError, LogBrokenError
 from gateway.audit.groups import EntryBatch, Group, Outcome
-from gateway.audit.handover import SignedHandover, find_new_key, sign_handover
+from gateway.audit.handover import SignedHandover, is_handover, sign_handover
 from gateway.audit.history import History
 from gateway.audit.journal import Journal, JournalHeads
 from gateway.audit.marks import make_mark
@@ -236,12 +236,9 @@ class Sequencer:
     def _commit(self, groups: Sequence[Group]) -> list[Outcome]:
         """A hand-over of keys is a transaction of its own, since it is signed in it."""
         outcomes: list[Outcome] = []
-        for is_handover, part in groupby(groups, key=find_new_key):
-            if is_handover is None:
-                outcomes += self._commit_together(list(part))
-            else:
-                for group in part:
-                    outcomes += self._commit_together([group])
+        for is_alone, part in groupby(groups, key=is_handover):
+            for together in ([one] for one in part) if is_alone else (list(part),):
+                outcomes += self._commit_together(together)
         return outcomes
 
     def _commit_together(self, groups: Sequence[Group]) -> list[Outcome]:
@@ -297,11 +294,9 @@ class Sequencer:
         self, connection: Connection, groups: Sequence[Group], built: EntryBatch
     ) -> SignedHandover | None:
         """The checkpoint of both keys over a hand-over that was just inserted, stored with it."""
-        vkey = find_new_key(groups[0])
-        if vkey is None or not isinstance(built.outcomes[0], list):
+        if not is_handover(groups[0]) or not isinstance(built.outcomes[0], list):
             return None
-        new = next((one for one in self._signers.values() if one.vkey == vkey), None)
-        made = sign_handover(self._tree, built.rows, self._signer(), new)
+        made = sign_handover(self._tree, built.rows, self._signer(), self._signers.values())
         self._store_checkpoint(connection, made.tree, made.tree.root(), made.note)
         return made
 

@@ -9,6 +9,7 @@ from gateway.audit.appender import MAX_WAITING_ENTRIES, Appender
 from gateway.audit.background import BackgroundVerification
 from gateway.audit.errors import LogBrokenError
 from gateway.audit.groups import Group
+from gateway.audit.handover import read_handovers
 from gateway.audit.history import History
 from gateway.audit.journal import JournalHeads
 from gateway.audit.payloads import PayloadVault
@@ -24,6 +25,7 @@ from gateway.storage.engine import Connection, Engine, StorageError, read_transa
 from gateway.storage.log_store import CountRow
 from gateway.transparency.entry import Entry
 from gateway.transparency.notes import Signer, Verifier
+from gateway.wire.handovers import HandoversAnswer
 
 CHECKPOINT_INTERVAL_SECONDS = 1.0
 T = TypeVar("T")
@@ -157,6 +159,14 @@ class SqlLog:
         return await asyncio.to_thread(
             self._prove, lambda proofs: proofs.consistency(from_size, to_size)
         )
+
+    async def handovers(self) -> HandoversAnswer:
+        """Every hand-over of the log's key with its proof, oldest first; raises
+        LogUnavailableError."""
+        found = await asyncio.to_thread(
+            self._read, lambda connection: read_handovers(connection, self.origin)
+        )
+        return HandoversAnswer(tuple(found))
 
     async def daily_counts(self, first_day: str, last_day: str) -> list[CountRow]:
         """How often each verdict was given, by day (`YYYY-MM-DD`, inclusive), as far as the newest

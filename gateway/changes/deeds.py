@@ -39,13 +39,6 @@ class KeyHandover(Protocol):
         another does it. Raises GatewayError."""
 
 
-class UnsafeNoHandover:
-    """Has no key to hand over to: changes of kind `key` wait for another gateway."""
-
-    async def hand_over(self, change: Change) -> JournalDraft | None:
-        return None
-
-
 def standing_deed(state: Governance, kind: Kind, subject: Subject) -> Change | None:
     """The newest change for exactly this, unless it was rejected."""
     deed = parse_deed(kind, subject)

@@ -104,6 +104,13 @@ def read_checkpoints(connection: Connection, log: str) -> Iterator[tuple[int, by
             yield (row[0], row[1], row[2])
 
 
+def read_note(connection: Connection, log: str, size: int) -> str | None:
+    """The note of the checkpoint of exactly that size, or None."""
+    query = select(checkpoints.c.note).where(checkpoints.c.log == log, checkpoints.c.size == size)
+    found: str | None = connection.execute(query).scalar()
+    return found
+
+
 def insert_checkpoint(connection: Connection, log: str, row: CheckpointRow) -> None:
     """Store one checkpoint; its size must be new."""
     connection.execute(

@@ -25,6 +25,7 @@ from gateway.identity.spiffe import parse_subject
 from gateway.identity.subject import Role, Subject
 from gateway.identity.trust import TrustStore
 from gateway.transparency.tiles import TilePlace
+from gateway.wire.handovers import HandoversAnswer
 from tests.fakes.decisions import COLLECTOR, FAR_US, Desk, make_desk
 from tests.fakes.log import ACTOR
 from tests.fakes.outer import Outer
@@ -77,6 +78,9 @@ class StubEvidence:
 
     async def consistency(self, old: int, new: int) -> list[bytes]:
         return []
+
+    async def handovers(self) -> HandoversAnswer:
+        return HandoversAnswer(())
 
 
 class StubTiles:

@@ -8,8 +8,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateway.changes.deed_port import DueEntries, DueMonth, DuePlan, Month
 from gateway.changes.deed_service import DeedService
-from gateway.changes.deeds import Deeds, KeyHandover, UnsafeNoHandover
+from gateway.changes.deeds import Deeds, KeyHandover
 from gateway.changes.journal import Records
+from gateway.changes.key_handover import LogHandover
 from gateway.transparency.notes import Signer
 from tests.fakes.changes import Queue
 from tests.fakes.log import ACTOR, ORIGIN
@@ -69,7 +70,7 @@ class DeedQueue(Queue):
 
     def __post_init__(self) -> None:
         self.removals = FakeRemovals(months=[SPRING, ABROAD])
-        self.handover: KeyHandover = UnsafeNoHandover()
+        self.handover: KeyHandover = LogHandover(lambda vkey: False, ACTOR)
         super().__post_init__()
 
     def restart(self, journal: Any = None) -> None:

@@ -9,6 +9,7 @@ from collector.client.witness import Witness as CollectorWitness
 from collector.errors import EvidenceError
 from gateway.clock import ManualClock
 from gateway.transparency.merkle import inclusion_proof, node_reader
+from gateway.wire.handovers import HandoversAnswer
 from gateway.wire.verdicts import EntryRef
 from gateway.witness.memory import WitnessMemory
 from gateway.witness.witness import Witness
@@ -55,6 +56,9 @@ class _Prover:
 
     def fetch_inclusion(self, index: int, size: int) -> list[bytes]:
         return inclusion_proof(index, size, node_reader(Tree().leaves[:size]))
+
+    def fetch_handovers(self) -> HandoversAnswer:
+        return HandoversAnswer(())
 
 
 async def observe_as_it_grows(world: World) -> None:

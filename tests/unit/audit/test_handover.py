@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateway import canonical
 from gateway.audit.errors import EntryRefusedError, LogBrokenError
@@ -24,10 +23,7 @@ from gateway.transparency.verify import verify_log
 from tests.fakes.failing_sql import tampering
 from tests.fakes.keys import MemoryKeyService
 from tests.fakes.log import ACTOR, ORIGIN
-from tests.fakes.sql_logs import NEVER_SECONDS, SIGNER, note, open_engine, record
-
-NEXT = Signer(ORIGIN, Ed25519PrivateKey.from_private_bytes(b"the next key of the tests 000002"))
-THIRD = Signer(ORIGIN, Ed25519PrivateKey.from_private_bytes(b"the third key of the tests 00003"))
+from tests.fakes.sql_logs import NEVER_SECONDS, NEXT, SIGNER, THIRD, note, open_engine, record
 
 
 @pytest.fixture
