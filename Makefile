@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(CURDIR)/.parts/bin:$(PATH)
 .DEFAULT_GOAL := help
-.PHONY: help demo test faults faults-disk reloads lint types contracts policies controls mutants mutants-sample interop interop-witness bench bench-impact requirements clean
+.PHONY: help demo test faults faults-disk reloads lint types contracts policies controls mutants mutants-sample interop writers interop-witness bench bench-impact requirements clean
 
 help:  ## what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +28,13 @@ $(VENV)/dev.ok: requirements/dev.txt $(VENV)/runtime.ok
 
 .parts/bin/litewitness .parts/bin/regal .parts/bin/age .parts/bin/age-keygen .parts/bin/sops .parts/bin/fsck .parts/bin/versitygw: deploy/parts.py
 	@$(PYTHON) deploy/parts.py $(@F)
+
+# Debian's, found on the machine or unpacked into the cache.
+.parts/bin/postgres: deploy/postgresql.py deploy/parts.py
+	@$(PYTHON) deploy/postgresql.py
+
+.parts/bin/pgbouncer: deploy/postgresql.py deploy/parts.py
+	@$(PYTHON) deploy/postgresql.py pgbouncer
 
 # Older and newer versions, to see that they give the same verdicts.
 .parts/bin/opa-%: deploy/parts.py
@@ -74,9 +81,12 @@ mutants: $(VENV)/dev.ok .parts/bin/opa  ## change the policies in 320 ways; the 
 mutants-sample: $(VENV)/dev.ok .parts/bin/opa
 	@$(BIN)/python -m tests.mutants --sample 60 --budget-seconds 400
 
-interop: $(VENV)/dev.ok .parts/bin/opa .parts/bin/regal .parts/bin/age .parts/bin/age-keygen .parts/bin/sops .parts/bin/fsck .parts/bin/versitygw .parts/bin/opa-1.21.0 .parts/bin/opa-1.22.3 policies mutants-sample  ## the real parts
+interop: $(VENV)/dev.ok .parts/bin/opa .parts/bin/regal .parts/bin/age .parts/bin/age-keygen .parts/bin/sops .parts/bin/fsck .parts/bin/versitygw .parts/bin/postgres .parts/bin/pgbouncer .parts/bin/opa-1.21.0 .parts/bin/opa-1.22.3 policies mutants-sample  ## the real parts
 	@$(BIN)/python -m pytest -s tests/interop
 	@DISK_RUNS=25 DISK_KILLS=5 $(BIN)/python -m pytest -s -n 2 tests/faults/test_disk_writes.py tests/faults/test_disk_gateway.py
+
+writers: $(VENV)/dev.ok .parts/bin/postgres  ## four writers for a minute on each store, forty deaths of PostgreSQL
+	@GATEWAY_WRITERS_SECONDS=60 GATEWAY_SERVER_KILLS=40 $(BIN)/python -m pytest -s tests/interop/test_postgresql_writers.py
 
 # Apart from `interop`: its Go is newer than the machine's may be, so that a toolchain comes with it.
 interop-witness: $(VENV)/dev.ok .parts/bin/litewitness  ## torchwood's litewitness cosigns our checkpoints

@@ -34,7 +34,7 @@ from gateway.storage.tables import metadata
 from gateway.transparency.verdict import Word
 from tests.fakes.log import ORIGIN
 from tests.fakes.postgresql import TEST_URL, PostgresServer, running_postgres
-from tests.fakes.sql_logs import note, open_log, stored_entries, verify
+from tests.fakes.sql_logs import note, open_log, payload, stored_entries, verify
 
 ROOT = Path(__file__).resolve().parents[2]
 CONTRACTS = ("test_log.py", "test_journal.py", "test_stores.py", "test_migrations.py")
@@ -327,6 +327,26 @@ def files_with(server: PostgresServer, secret: bytes) -> list[Path]:
     data = server.folder / "data"
     files = [path for path in data.rglob("*") if path.is_file()]
     return [path.relative_to(data) for path in files if secret in path.read_bytes()]
+
+
+def test_an_owner_who_is_no_superuser_may_do_all_of_it(server: PostgresServer) -> None:
+    server.run(
+        "CREATE ROLE plain LOGIN PASSWORD 'plain-1'",
+        "CREATE DATABASE plain OWNER plain ENCODING 'UTF8' TEMPLATE template0",
+    )
+    address = server.url("plain").replace(f"gateway:{server.password}", "plain:plain-1")
+    engine = open_database(address)
+
+    async def main() -> None:
+        migrate(engine)
+        log = await open_log(engine)
+        answered = await log.append([note("a"), note("b")], [payload("1" * 48)])
+        await log.aclose()
+        scrub(engine)
+        assert_stands(engine, answered)
+
+    asyncio.run(main())
+    engine.dispose()
 
 
 def test_an_older_state_may_be_read_while_many_write(
