@@ -127,15 +127,19 @@ def test_a_fork_before_the_last_full_tile_is_refused(tmp_path: Path) -> None:
 
 def test_a_folder_whose_edge_was_changed_is_refused(tmp_path: Path) -> None:
     export_size(tmp_path, 300)
-    tile = tmp_path / "tile/0/001.p/44"
-    good = tile.read_bytes()
-    for bad, sentence in ((bytes(32) + good[32:], "do not lead to"), (good[32:], "was changed")):
-        tile.write_bytes(bad)
-        with pytest.raises(ExportError, match=sentence):
+    for path in ("tile/0/001.p/44", "tile/1/000.p/1"):
+        tile = tmp_path / path
+        good = tile.read_bytes()
+        changed = {bytes(32) + good[32:]: "they were changed", good[:-1]: "was changed: a tile of"}
+        for bad, sentence in changed.items():
+            tile.write_bytes(bad)
+            with pytest.raises(ExportError, match=sentence):
+                export_size(tmp_path, 600)
+        tile.unlink()
+        with pytest.raises(ExportError, match="cannot be read"):
             export_size(tmp_path, 600)
-    tile.unlink()
-    with pytest.raises(ExportError, match="cannot be read"):
-        export_size(tmp_path, 600)
+        tile.write_bytes(good)
+    export_size(tmp_path, 600)
 
 
 def test_a_log_that_is_not_what_it_signed_is_not_published(tmp_path: Path) -> None:
