@@ -102,9 +102,14 @@ def test_a_copy_that_went_on_by_itself_is_another_history(
 
 def test_an_archive_with_a_gap_says_which_entry(disaster: Disaster, tmp_path: Path) -> None:
     archive = shutil.copytree(disaster.archive, tmp_path / "archive")
-    segments = sorted(archive.rglob("*.segment"))
-    segments[2].chmod(0o600)
-    segments[2].unlink()
+    size = read_manifest(disaster.backup).size
+    gone = next(
+        path
+        for path in sorted(archive.rglob("*.segment"))
+        if int(path.stem.partition("-")[0]) > size
+    )
+    gone.chmod(0o600)
+    gone.unlink()
     shutil.copy(disaster.backup / "log.db", tmp_path / "log.db")
     engine = open_engine(tmp_path / "log.db")
     damaged = Disaster(disaster.database, disaster.backup, archive)
