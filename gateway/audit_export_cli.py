@@ -3,7 +3,9 @@
 import json
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +15,18 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from gateway.audit.export import Exported, export_tree
 from gateway.audit.export import Progress as OnProgress
+from gateway.audit_rows import NameAll, Range, export_rows
+from gateway.chosen_rows import (
+    ActorOption,
+    CollectorOption,
+    ControlOption,
+    FirstOption,
+    LastOption,
+    SinceOption,
+    TypeOption,
+    UntilOption,
+    parse_selection,
+)
 from gateway.chosen_source import (
     CaOption,
     CertificateOption,
@@ -24,7 +38,11 @@ from gateway.chosen_source import (
     SourceOption,
     open_chosen_source,
 )
+from gateway.configuration import load_configuration
+from gateway.errors import ConfigError
+from gateway.reading.selection import Selection
 from gateway.transparency.report import read_key
+from gateway.transparency.source import LogSource
 from gateway.transparency.sources import TlsFiles
 
 _MEGABYTE = 1_000_000
@@ -34,38 +52,105 @@ class Format(StrEnum):
     """What is written."""
 
     TILES = "tiles"
+    OCSF = "ocsf"
+    CSV = "csv"
 
 
 def export(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Made when it is not there.")],
+    out: Annotated[
+        Path, typer.Argument(metavar="OUT", help="A folder for tiles, else a file to write.")
+    ],
     config: ConfigOption = None,
     database: DatabaseOption = None,
     source: SourceOption = None,
     log: LogOption = None,
     key: KeyOption = None,
     form: Annotated[
-        Format, typer.Option("--format", help="tiles: the whole log as C2SP tlog-tiles.")
+        Format,
+        typer.Option(
+            "--format", help="tiles: the whole log as C2SP tlog-tiles; ocsf, csv: rows of it."
+        ),
     ] = Format.TILES,
+    type_: TypeOption = None,
+    since: SinceOption = "",
+    until: UntilOption = "",
+    actor: ActorOption = "",
+    collector: CollectorOption = "",
+    control: ControlOption = "",
+    process: Annotated[
+        str,
+        typer.Option(metavar="GLOB", help="Only what concerns these processes; needs --config."),
+    ] = "",
+    names: Annotated[
+        bool, typer.Option("--names", help="Name processes; opens payloads, needs --config.")
+    ] = False,
+    first: FirstOption = 0,
+    last: LastOption = None,
     ca: CaOption = None,
     certificate: CertificateOption = None,
     private_key: PrivateKeyOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Write the result as JSON.")] = False,
 ) -> None:
-    """Write the log as a tree of files that any tool for transparency logs reads.
+    """Write the log for others: as a tree of files that any tool for transparency logs reads, or
+    rows of it as OCSF events (JSON lines) or CSV, each with its place in the log.
 
-    Later runs write what is new alone, and refuse a folder that holds another log or another
-    history. Whoever reads the folder meanwhile sees a whole tree; it can be served as it lies.
+    A tree: later runs write what is new alone, and refuse a folder that holds another log or
+    another history. Whoever reads the folder meanwhile sees a whole tree; it can be served as it
+    lies. Rows: what a decision cites stands in its row. With names or --process the payloads of
+    processes are opened, and the log says so.
     """
     verifier = None if key is None else read_key(key)
+    selection = parse_selection(type_, since, until, actor, collector, control, process)
     opened = open_chosen_source(
         config, database, source, log, TlsFiles(ca, certificate, private_key)
     )
-    with closing(opened), _progress() as progress:
-        exported = export_tree(opened, folder, verifier, progress)
+    with closing(opened):
+        if form is not Format.TILES:
+            wanted = _Wanted(selection, Range(first, last), names or bool(process))
+            _export_rows(opened, out, form, wanted, config, as_json)
+            return
+        if selection != Selection() or names or first or last is not None:
+            raise ConfigError("a tree holds the whole log: filters go with --format ocsf or csv")
+        with _progress() as progress:
+            exported = export_tree(opened, out, verifier, progress)
     if as_json:
-        typer.echo(json.dumps({"folder": str(folder), "format": form, **exported.as_value()}))
+        typer.echo(json.dumps({"folder": str(out), "format": form, **exported.as_value()}))
     else:
-        typer.echo(_sentence(folder, exported))
+        typer.echo(_sentence(out, exported))
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    selection: Selection
+    within: Range
+    has_names: bool
+
+
+def _export_rows(
+    source: LogSource, out: Path, form: Format, wanted: _Wanted, config: Path | None, as_json: bool
+) -> None:
+    with _naming(config, wanted.has_names) as name_all:
+        written = export_rows(source, out, form, wanted.selection, wanted.within, name_all)
+    if as_json:
+        typer.echo(json.dumps({"file": str(out), "format": form, "rows": written}))
+    else:
+        typer.echo(f"{out}: {written:,} rows of {source.origin}.")
+
+
+@contextmanager
+def _naming(config: Path | None, has_names: bool) -> Iterator[NameAll | None]:
+    if not has_names:
+        yield None
+        return
+    if config is None:
+        raise ConfigError("names of processes are sealed: say --config gateway.yaml to open them")
+    from gateway.evidence import open_evidence
+    from gateway.recorded.naming import name_classes
+
+    with open_evidence(load_configuration(config), config, "audit export") as evidence:
+        if evidence.unrecorded is not None:
+            typer.echo(f"gateway: {evidence.unrecorded}", err=True)
+        yield partial(name_classes, evidence.vault)
 
 
 def _sentence(folder: Path, exported: Exported) -> str:

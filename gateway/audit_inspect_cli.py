@@ -10,12 +10,21 @@ from rich.table import Table
 from rich.text import Text
 
 from gateway import canonical
+from gateway.chosen_rows import (
+    ActorOption,
+    CollectorOption,
+    ControlOption,
+    FirstOption,
+    LastOption,
+    SinceOption,
+    TypeOption,
+    UntilOption,
+    parse_selection,
+)
 from gateway.clock import format_time
-from gateway.errors import VerificationError
+from gateway.errors import InputError, VerificationError
 from gateway.reading.reading import read_entries
 from gateway.reading.rows import Located, Row
-from gateway.reading.selection import Selection
-from gateway.reading.times import parse_moment
 from gateway.sources import open_source
 from gateway.transparency.report import printable
 
@@ -34,25 +43,14 @@ def inspect(
             help="A database file or URL, an exported folder, an address, an archive.",
         ),
     ],
-    type_: Annotated[
-        list[str] | None,
-        typer.Option("--type", metavar="GLOB", help="Only these types, e.g. 'change.*'."),
-    ] = None,
-    since: Annotated[
-        str, typer.Option(metavar="TIME", help="From this time on (UTC): 2026-03-01 or …T10:30.")
-    ] = "",
-    until: Annotated[str, typer.Option(metavar="TIME", help="Before this time (UTC).")] = "",
-    actor: Annotated[str, typer.Option(metavar="WHO", help="SPIFFE id, or its end: alice.")] = "",
-    collector: Annotated[
-        str, typer.Option(metavar="WHO", help="What this collector asked: edge-7, or edge-*.")
-    ] = "",
-    control: Annotated[
-        str, typer.Option(metavar="ID", help="Verdicts for this control: PCI-DSS-4.0.1/10.2.")
-    ] = "",
-    first: Annotated[int, typer.Option("--from", metavar="N", min=0, help="From this entry.")] = 0,
-    last: Annotated[
-        int | None, typer.Option("--to", metavar="M", min=0, help="To this entry, inclusive.")
-    ] = None,
+    type_: TypeOption = None,
+    since: SinceOption = "",
+    until: UntilOption = "",
+    actor: ActorOption = "",
+    collector: CollectorOption = "",
+    control: ControlOption = "",
+    first: FirstOption = 0,
+    last: LastOption = None,
     limit: Annotated[int, typer.Option(metavar="N", min=1, help="At most so many.")] = 50,
     log: Annotated[
         str | None,
@@ -63,23 +61,16 @@ def inspect(
     """Show entries as they stand, without verifying them.
 
     What a decision cites (action, effect, controls) is looked up and shown with it. Processes are
-    not named: their names lie sealed beside the log (`gateway audit export --process`).
+    not named: their names lie sealed beside the log (`audit export --format csv --names`).
     """
     try:
-        selection = Selection(
-            since_us=parse_moment(since) if since else 0,
-            until_us=parse_moment(until) if until else 0,
-            types=tuple(type_ or ()),
-            actor=actor,
-            collector=collector,
-            control=control,
-        )
+        selection = parse_selection(type_, since, until, actor, collector, control)
         opened = open_source(source, log)
         try:
             found = list(islice(read_entries(opened, selection, first=first, last=last), limit))
         finally:
             opened.close()
-    except (VerificationError, ValueError) as error:
+    except (VerificationError, InputError) as error:
         typer.echo(f"error: {printable(str(error))}", err=True)
         raise typer.Exit(_COULD_NOT_CHECK) from None
     if as_json:

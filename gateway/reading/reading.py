@@ -1,6 +1,7 @@
 """From a source and a selection to rows."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from gateway.reading.rows import Flattener, Located, NameClass, Row, locate
 from gateway.reading.selection import Selection
@@ -48,3 +49,13 @@ def read_entries(
             rows = [row for row in flattener.rows(located) if selection.takes(row)]
             if rows or not selection.asks_of_rows:
                 yield located, rows
+
+
+def find_classes(
+    source: LogSource, selection: Selection, first: int = 0, last: int | None = None
+) -> dict[str, int]:
+    """The class ids of the rows that are wanted, whatever their processes are called, each with the
+    seq of the entry that it was evaluated in; raises SourceError."""
+    anybody = replace(selection, process="")
+    rows = read_rows(source, anybody, first=first, last=last)
+    return {row.class_id: row.evaluated_seq for row in rows if row.class_id}

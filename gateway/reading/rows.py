@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from gateway.clock import format_time
 from gateway.transparency.entry import Entry, leaf_hash, parse_entry
 from gateway.transparency.errors import EntryError
 from gateway.transparency.source import LogSource
@@ -32,7 +31,8 @@ class Located:
 @dataclass(frozen=True, slots=True)
 class Row:
     """One thing that an entry says. `position` counts within the entry. `count` is how often the
-    verdict was given. `process` names the process where payloads were opened."""
+    verdict was given, `evaluated_seq` the entry that it stands in (-1: none). `process` names the
+    process where payloads were opened."""
 
     located: Located
     position: int
@@ -40,6 +40,7 @@ class Row:
     actor: str
     time_us: int
     class_id: str = ""
+    evaluated_seq: int = -1
     process: str = ""
     action: str = ""
     effect: str = ""
@@ -60,8 +61,8 @@ class Row:
         return tuple(dict.fromkeys(str(reason.get("control", "")) for reason in self.reasons))
 
 
-NameClass = Callable[[str, str], str]
-"""From a class id and the month (`YYYY-MM`) of its entry to the process's names, or why not."""
+NameClass = Callable[[str], str]
+"""From a class id to the process's names, or why there are none."""
 
 
 def locate(source: LogSource, first: int = 0) -> Iterator[Located]:
@@ -110,7 +111,7 @@ class Flattener:
 
     def _evaluations(self, located: Located, entry: Entry) -> Iterator[Row]:
         for position, item in enumerate(_items(entry)):
-            yield self._verdict(located, position, entry, item, 0)
+            yield self._verdict(located, position, entry, item, located.seq)
 
     def _decisions(self, located: Located, entry: Entry) -> Iterator[Row]:
         cited = entry.body.get("verdicts")
@@ -119,7 +120,7 @@ class Flattener:
             seq, at, times = place
             items = self._cited(seq) if 0 <= seq <= located.seq else ()
             item = items[at] if 0 <= at < len(items) else ("", {})
-            yield self._verdict(located, position, entry, item, times)
+            yield self._verdict(located, position, entry, item, seq, times)
         failed = entry.body.get("fail_safe")
         for code, often in failed.items() if isinstance(failed, dict) else ():
             position += 1
@@ -137,12 +138,11 @@ class Flattener:
             )
 
     def _verdict(
-        self, located: Located, position: int, entry: Entry, item: Item, times: int
+        self, located: Located, position: int, entry: Entry, item: Item, seq: int, times: int = 0
     ) -> Row:
         class_id, verdict = item
         reasons = verdict.get("reasons")
         name = self._name_class
-        month = _month(entry)
         return Row(
             located,
             position,
@@ -150,7 +150,8 @@ class Flattener:
             entry.actor,
             entry.time_us,
             class_id=class_id,
-            process=name(class_id, month) if name is not None and class_id else "",
+            evaluated_seq=seq if class_id else -1,
+            process=name(class_id) if name is not None and class_id else "",
             action=str(verdict.get("action", "")),
             effect=str(verdict.get("effect", "")),
             count=times,
@@ -184,10 +185,6 @@ def _places(cited: object) -> Iterator[tuple[int, int, int]]:
     for place in cited if isinstance(cited, list) else ():
         if isinstance(place, list) and len(place) == 3 and all(type(n) is int for n in place):
             yield place[0], place[1], place[2]
-
-
-def _month(entry: Entry) -> str:
-    return format_time(entry.time_us)[:7]
 
 
 _TOLD = ("reason", "detail", "purpose", "route", "kind", "id", "instance", "revision")

@@ -9,7 +9,7 @@ import pytest
 
 from gateway.reading.csv_rows import write_csv
 from gateway.reading.ocsf import write_ocsf
-from gateway.reading.reading import read_rows
+from gateway.reading.reading import find_classes, read_rows
 from gateway.reading.rows import Row
 from gateway.reading.selection import Selection
 from gateway.transparency.entry import leaf_hash
@@ -74,15 +74,10 @@ def test_rows_are_chosen(selection: Selection, expected: list[tuple[int, int]]) 
 
 def test_rows_are_chosen_by_process_where_payloads_are_opened() -> None:
     names = {CLASS_A: "Payment-Gateway, java", CLASS_B: "log-shipper"}
-    months: list[str] = []
-
-    def name_class(class_id: str, month: str) -> str:
-        months.append(month)
-        return names[class_id]
-
     asked = Selection(process="payment-*")
-    assert places(asked, name_class=name_class) == [(2, 0), (3, 0)]
-    assert set(months) == {"2026-03"}
+    assert places(asked, name_class=names.__getitem__) == [(2, 0), (3, 0)]
+    assert find_classes(ListSource(), asked) == {CLASS_A: 2, CLASS_B: 2}
+    assert find_classes(ListSource(), asked, first=4) == {}
     assert places(asked) == []  # without the keys nothing says which process a class is
 
 
