@@ -3,15 +3,17 @@ is kept, and it counts when the entries themselves hold."""
 
 import hashlib
 from collections import deque
-from collections.abc import Sequence
-from typing import TypeAlias
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
 
+from gateway.canonical import Value
 from gateway.transparency.finding import Finding
 from gateway.transparency.growth import EMPTY_RUN, TILE_HEIGHT, TILE_WIDTH, GrowingTree, run_on
 from gateway.transparency.source import LogSource
 from gateway.transparency.verdict import Word
 
 HASH_BYTES = 32
+_MOST_UNSTORED = 4_096
 
 TileRow: TypeAlias = tuple[object, object, object]
 
@@ -27,14 +29,10 @@ class StoredTiles:
         self._must_be = must_be
         self._sealed = 0
         self._heads: tuple[bytes, ...] = ()
-        self._absent: int | None = None
+        # Tiles past the newest checkpoint are not stored yet: SHA-256 of each, for when they are.
+        self._unstored: dict[int, bytes] = {}
         self.problem: Finding | None = None
         self._are_kept = must_be or self._row is not None
-
-    def skip(self, index: int) -> None:
-        """Tiles of level 0 before `index` were compared earlier."""
-        while (row := self._row) is not None and row[0] == 0 and _is_below(row[1], index):
-            self._advance()
 
     def take(self, index: int, leaves: Sequence[bytes]) -> None:
         """Compare the next full tile of level 0."""
@@ -42,8 +40,8 @@ class StoredTiles:
             return
         row = self._row
         if row is None or row[0] != 0:
-            if self._absent is None:
-                self._absent = index  # past the newest checkpoint there is none yet
+            if len(self._unstored) < _MOST_UNSTORED:
+                self._unstored[index] = hashlib.sha256(b"".join(leaves)).digest()
         elif row[1] != index or row[2] is None:
             self._miss(0, index)
         else:
@@ -78,12 +76,34 @@ class StoredTiles:
         if tree.runs is not None:
             self._heads = tree.runs.heads
 
+    def as_value(self) -> dict[str, Value]:
+        """The state, to be kept."""
+        return {
+            "sealed": self._sealed,
+            "heads": [head.hex() for head in self._heads],
+            "unstored": {str(index): one.hex() for index, one in self._unstored.items()},
+        }
+
+    def restore(self, value: Mapping[str, Any], index: int) -> None:
+        """Take the state that `as_value` gave; tiles of level 0 before `index` were compared."""
+        self._sealed = int(value["sealed"])
+        self._heads = tuple(bytes.fromhex(head) for head in value["heads"])
+        unstored = {int(at): bytes.fromhex(one) for at, one in value["unstored"].items()}
+        while (row := self._row) is not None and row[0] == 0 and _is_below(row[1], index):
+            wanted = unstored.pop(row[1], None) if isinstance(row[1], int) else None
+            joined = row[2] if isinstance(row[2], bytes) else b""
+            if wanted is not None and hashlib.sha256(joined).digest() != wanted:
+                self._refuse(0, row[1])
+            self._advance()
+        self._unstored = unstored
+
     def finish(self, tree: GrowingTree) -> None:
         """All entries were read: what is left are the last tile of level 0 and those above."""
         if self.problem is not None or not self._are_kept or tree.runs is None:
             return
-        if self._absent is not None and self._absent < self._sealed // TILE_WIDTH:
-            self._miss(0, self._absent)
+        first = min(self._unstored, default=None)
+        if first is not None and first < self._sealed // TILE_WIDTH:
+            self._miss(0, first)
             return
         self._finish_level_0(tree)
         level = 1

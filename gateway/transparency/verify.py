@@ -18,6 +18,7 @@ After a break, reading goes on (`salvage`) to learn what still stands behind it.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, TypeAlias
 
 from gateway.errors import VerificationError
@@ -37,6 +38,7 @@ from gateway.transparency.seals import IsWitnessed, Seals
 from gateway.transparency.source import CosignedSource, LateSource, LogSource, Row, StoredRow
 from gateway.transparency.verdict import WHOLE, Verdict, Word, unverifiable
 from gateway.transparency.walk import Walk
+from gateway.transparency.walk_state import restore, state_of
 
 Progress: TypeAlias = Callable[[int, int], None]
 
@@ -118,7 +120,7 @@ class _Run:
             self._read(walk, None)
             walk.confirm()
             _check_tail(walk)
-            state = walk.as_value()
+            state = state_of(walk)
             walk.finish()
         except Finding as found:
             return conclude_broken(walk, self._source, self._origin, found)
@@ -162,7 +164,7 @@ class _Run:
                 )
                 return None
             walk = self._walk(size + 1)
-            walk.restore(state)
+            restore(walk, state)
         except (KeyError, TypeError, ValueError, IndexError, VerificationError):
             self.remarks.append("The state of the earlier verification could not be used.")
             return None
@@ -220,8 +222,8 @@ class _Run:
     def _tell(self, walk: Walk) -> None:
         if self._progress:
             self._progress(walk.size, max(walk.size, self._total))
-        if self._resume:
-            self._resume.save_at_times(self._origin, walk.as_value)
+        if self._resume and not walk.has_problem:
+            self._resume.save_at_times(self._origin, partial(state_of, walk))
 
 
 def _check_tail(walk: Walk) -> None:

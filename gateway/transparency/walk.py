@@ -5,12 +5,10 @@ confirmed it, so that a break in the chain is found before a root.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 from gateway.canonical import Value
 from gateway.transparency.beside import JournalIndex, Payloads, StoredEdges
 from gateway.transparency.blocks import EVALUATIONS, OPENED, PAYLOADS_SEALED, Block, Special
-from gateway.transparency.checkpoint import read_unverified_checkpoint
 from gateway.transparency.entry import GENESIS
 from gateway.transparency.errors import NoteError, SignatureError, UnsignedError
 from gateway.transparency.finding import Finding, missing
@@ -53,7 +51,7 @@ class Walk:
         self.anchors: list[tuple[int, str]] = []  # (size, root) of outside seals that hold
         self.unusable: str | None = None  # why an outside checkpoint says nothing
         self.link_problem: Finding | None = None
-        self._newest_journal = -1
+        self.newest_journal = -1
 
     def begin_late(self, size: int, base: CompactRange) -> None:
         """Entries before `size` are not in the evidence; of the tree over them, the edge is."""
@@ -137,6 +135,12 @@ class Walk:
         if self.edges:
             self.edges.take(seal.size, tree.edge_bytes())
 
+    @property
+    def has_problem(self) -> bool:
+        """Whether something was found that counts at the end; such a walk is not gone on from."""
+        parts = (self.journal, self.edges, self.tiles, self.payloads)
+        return self.link_problem is not None or any(part and part.problem for part in parts)
+
     def finish(self) -> None:
         """All entries and seals were met: what lies beside the entries; raises the first Finding
         among what was kept for now."""
@@ -154,52 +158,6 @@ class Walk:
         for part in (self.journal, self.edges, self.tiles, self.payloads):
             if part and part.problem:
                 raise part.problem
-
-    def as_value(self) -> dict[str, Value]:
-        """The state, to be kept; taken between blocks."""
-        return {
-            "size": self.size,
-            "start": self.start,
-            "head": _hex(self.head),
-            "pending": _hex(self.pending),
-            "time": self.time,
-            "clock_seq": self.clock_seq,
-            "newest": _seal_value(self.newest),
-            "outside": _seal_value(self.outside),
-            "sealed": self.sealed,
-            "checkpoints": self.checkpoints,
-            "anchors": [list(anchor) for anchor in self.anchors],
-            "newest_journal": self._newest_journal,
-            "link_problem": self.link_problem.sentence if self.link_problem else None,
-            "chain": self.chain.as_value(),
-            "tree": self.tree.as_value(),
-            "removals": self.removals.as_value(),
-            "payloads": self.payloads.as_value() if self.payloads else None,
-        }
-
-    def restore(self, value: dict[str, Any]) -> None:
-        """Go on from a state that `as_value` gave; raises KeyError, TypeError, ValueError and
-        VerificationError for one that was not."""
-        self.size, self.start = int(value["size"]), int(value["start"])
-        self.head, self.pending = _unhex(value["head"]), _unhex(value["pending"])
-        self.time, self.clock_seq = value["time"], value["clock_seq"]
-        self.sealed, self.checkpoints = int(value["sealed"]), int(value["checkpoints"])
-        self.anchors = [(int(size), str(root)) for size, root in value["anchors"]]
-        self._newest_journal = int(value["newest_journal"])
-        self.chain.restore(value["chain"])
-        self.tree.restore(value["tree"])
-        self.removals.restore(value["removals"])
-        self.newest = _read_seal(value["newest"], self.chain)
-        self.outside = _read_seal(value["outside"], self.chain)
-        if self.payloads and value["payloads"]:
-            self.payloads.restore(value["payloads"])
-        if self.edges:
-            self.edges.skip(self.sealed)
-        if self.journal:
-            self.journal.skip(self.size)
-        self.tiles.skip(self.tree.size // 256)
-        if self.newest:
-            self.tiles.seal(self.sealed, self.tree)
 
     def _feed(self, leaves: Sequence[bytes]) -> None:
         if not leaves:
@@ -229,8 +187,8 @@ class Walk:
 
     def _follow(self, seq: int, type_: str, body: dict[str, Value]) -> None:
         """The journal's own chain, which a purge leaves whole."""
-        newest, prior = self._newest_journal, body.get("prior")
-        self._newest_journal = seq
+        newest, prior = self.newest_journal, body.get("prior")
+        self.newest_journal = seq
         if self.journal:
             self.journal.take(seq, type_)
         if self.link_problem or (prior is None and type_ in UNLINKED_TYPES):
@@ -294,22 +252,3 @@ def block_of(prev: bytes, leaf: bytes, time: str, special: Special | None) -> Bl
 def size_of(seal: Seal | None) -> int:
     """How many entries it signed, 0 without one."""
     return seal.size if seal else 0
-
-
-def _seal_value(seal: Seal | None) -> list[Value] | None:
-    return [str(seal.kind), seal.checkpoint.note] if seal else None
-
-
-def _read_seal(value: Any, chain: KeyChain) -> Seal | None:
-    if value is None:
-        return None
-    kind, note = value
-    return Seal(read_unverified_checkpoint(note), Kind(kind))
-
-
-def _hex(value: bytes | None) -> str | None:
-    return None if value is None else value.hex()
-
-
-def _unhex(value: Any) -> bytes | None:
-    return None if value is None else bytes.fromhex(value)

@@ -80,6 +80,27 @@ def test_goes_on_where_it_ended(log: WholeLog, tmp_path: Path) -> None:
         assert replace(found, earlier=0) == anew(log, *anchors, key=first)
 
 
+def test_goes_on_with_an_unsigned_tail_of_several_tiles(log: WholeLog, tmp_path: Path) -> None:
+    anchor = log.fill(5).seal()
+    log.fill(600)
+    for _ in range(2):
+        found = resumed(log, tmp_path / "state", anchor)
+        assert found.word is Word.OK_UNSEALED, found
+    log.seal()
+    assert replace(resumed(log, tmp_path / "state"), earlier=0) == anew(log, anchor)
+    log.fill(300)
+    log.run("DELETE FROM tiles WHERE level = 0 AND idx = 3")
+    assert resumed(log, tmp_path / "state").word is Word.OK_UNSEALED  # read earlier
+    assert anew(log, anchor).word is Word.TAMPERED
+
+
+def test_what_is_wrong_beside_is_not_gone_on_from(log: WholeLog, tmp_path: Path) -> None:
+    log.run("UPDATE checkpoints SET edge = zeroblob(length(edge))")
+    log.fill(300).seal()
+    for _ in range(2):
+        assert resumed(log, tmp_path / "state").word is Word.TAMPERED
+
+
 def test_break_behind_the_state_is_found(log: WholeLog, tmp_path: Path) -> None:
     resumed(log, tmp_path / "state")
     log.fill(300)
