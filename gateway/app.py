@@ -6,6 +6,7 @@ import secrets
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -174,7 +175,9 @@ def _application(
         "deeds": deeds_router(DeedService(records, opened.removals, clock)),
         "bundles": bundles_router(lifecycle.archives, name, trust.identify, sealed),
         "status": status_router(reports),
-        "health": health_router(_checks(clock, trust, opened, policy), metrics),
+        "health": health_router(
+            _checks(clock, trust, opened, policy), metrics, partial(_notes, opened)
+        ),
     }
     return create_application(
         routers, trust, denials, metrics.count_request, VERSION, {DECISIONS: decide, LEDGER: report}
@@ -201,6 +204,16 @@ def _checks(clock: Clock, trust: TrustStore, opened: OpenLog, policy: Follower) 
         return await policy().engine.health()
 
     return {"engine": engine, "log": log, "keys": keys, "bundle": bundle}
+
+
+def _notes(opened: OpenLog) -> dict[str, str]:
+    """What is wrong and stops no verdict."""
+    told = {
+        "archive": opened.archiving.problem if opened.archiving is not None else None,
+        "erasure": opened.log.unscrubbed(),
+        "witnesses": opened.witnessing.problem(),
+    }
+    return {name: problem for name, problem in told.items() if problem}
 
 
 async def _mark(opened: OpenLog, kind: str, body: dict[str, canonical.Value]) -> None:

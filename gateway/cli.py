@@ -77,11 +77,13 @@ def check_config(config: Config = Path("gateway.yaml")) -> None:
     from gateway.candidate import read_named_floor, read_seed
     from gateway.configuration import load_configuration
     from gateway.identity.tls import server_context
-    from gateway.opening import signer_of
+    from gateway.opening import signers_of
+    from gateway.residency import verify_residency
 
     settings = load_configuration(config)
     server_context(settings.tls.certificate, settings.tls.key, settings.tls.ca)
-    signer_of(settings)
+    signers_of(settings)
+    verify_residency(settings)
     seed, floor = read_seed(settings), read_named_floor(settings)
     typer.echo(f"{config}: good. bundle {seed.bundle.revision}, floor file {floor.hash[:16]}")
 
