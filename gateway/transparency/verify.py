@@ -153,9 +153,11 @@ class _Run:
                 )
                 self._anchors += [read_unverified_checkpoint(state["newest"][1])]
                 return None
+            # A seal of just that size may have come since.
+            from_size = size if int(state["sealed"]) < size else size + 1
             known = {(int(size), str(root)) for size, root in state["anchors"]}
             if any(
-                one.size <= size and (one.size, one.root.hex()) not in known
+                one.size < from_size and (one.size, one.root.hex()) not in known
                 for one in self._anchors
             ):
                 self.remarks.append(
@@ -163,7 +165,7 @@ class _Run:
                     "verified anew."
                 )
                 return None
-            walk = self._walk(size + 1)
+            walk = self._walk(from_size)
             restore(walk, state)
         except (KeyError, TypeError, ValueError, IndexError, VerificationError):
             self.remarks.append("The state of the earlier verification could not be used.")
