@@ -150,12 +150,13 @@ def test_a_fork_is_named_before_a_longer_log(desk: Desk) -> None:
 
 
 def test_an_alarm_stands_while_the_witness_is_silent(desk: Desk) -> None:
-    desk.submit(desk.open(), 20)
-    restored = desk.open()
-    desk.submit(restored, 8)
+    desk.submit(desk.open(), 8)
+    desk.log.tree = Tree(salt="forked")
+    forked = desk.open()
+    desk.submit(forked, 9)
     desk.network.odd["w1"] = desk.network.odd["w2"] = httpx.ConnectError("gone")
-    desk.submit(restored, 9)
-    assert (restored.problem() or "").startswith("witnessed_ahead: ")
+    desk.submit(forked, 10)
+    assert (forked.problem() or "").startswith("fork_seen: ")
 
 
 ODD: dict[str, httpx.Response | Exception] = {
