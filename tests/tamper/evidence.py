@@ -3,7 +3,7 @@
 import shutil
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,15 @@ import httpx
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from gateway.archive.archiver import Archiver
+from gateway.archive.folder import FolderStore
+from gateway.archive.writing import ArchiveTerms
+from gateway.audit.export import export_tree
+from gateway.storage.archive_store import SqlSealedLog
+from gateway.storage.engine import open_database
 from gateway.transparency.notes import Signer
+from gateway.transparency.segments import log_folder
+from gateway.transparency.sqlite_source import SqliteSource
 from tests.fakes.live_bundles import begin_with, small
 from tests.fakes.live_gateway import LiveGateway, end, proposals
 from tests.fakes.live_people import people_at
@@ -33,14 +41,20 @@ class World:
     anchors: tuple[Path, ...]
     signer: Signer
     thief: Signer
+    trees: Mapping[str, tuple[Path, Path]]
 
-    def case(self, folder: Path) -> Case:
-        """A copy of everything in a folder of its own."""
+    def case(self, folder: Path, source: str = "database") -> Case:
+        """A copy of everything in a folder of its own; `source`: which evidence is looked at."""
         folder.mkdir()
-        evidence = Path(shutil.copy(self.database, folder / "log.db"))
+        kept, earlier = self.database, self.earlier
+        if source == "database":
+            evidence = Path(shutil.copy(kept, folder / "log.db"))
+        else:
+            kept, earlier = self.trees[source]
+            evidence = Path(shutil.copytree(kept, folder / source))
         anchors = [Path(shutil.copy(path, folder / path.name)) for path in self.anchors]
         key = self.signer.vkey
-        return Case(folder, evidence, self.signer, self.thief, key, anchors, self.earlier)
+        return Case(folder, evidence, self.signer, self.thief, key, anchors, earlier)
 
 
 @contextmanager
@@ -72,7 +86,33 @@ def made_world(folder: Path) -> Iterator[World]:
         newest.write_text(connection.execute(query).fetchone()[0])
     signer = Signer(gateway.verifier.name, _private_key(gateway))
     thief = Signer(signer.name, Ed25519PrivateKey.from_private_bytes(b"thief" * 6 + b"!!"))
-    yield World(database, earlier, (older, newest), signer, thief)
+    trees = {
+        "folder": (_export(database, folder / "export"), _export(earlier, folder / "export-1")),
+        "archive": (_archive(database, folder / "archive"), earlier),
+    }
+    yield World(database, earlier, (older, newest), signer, thief, trees)
+
+
+def _export(database: Path, folder: Path) -> Path:
+    with closing(SqliteSource(database)) as source:
+        export_tree(source, folder)
+    return folder
+
+
+def _archive(database: Path, folder: Path) -> Path:
+    """A segment for each two checkpoints, as if written while the gateway ran."""
+    engine = open_database(f"sqlite:///{Path(shutil.copy(database, folder.with_suffix('.db')))}")
+    try:
+        with closing(SqliteSource(database)) as source:
+            origin = source.origin
+        terms = ArchiveTerms("eu-west-1", 7, segment_entries=100)
+        store = FolderStore(folder / log_folder(origin))
+        status = Archiver(SqlSealedLog(engine, origin), store, terms).run_once()
+    finally:
+        engine.dispose()
+    assert status.archived == status.sealed
+    assert status.segments >= 3
+    return folder
 
 
 def _decide(client: httpx.Client, part: int) -> None:
