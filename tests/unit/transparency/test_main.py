@@ -85,6 +85,10 @@ def test_key_file_and_key_beside_the_database(log: LogFile) -> None:
         ["--key", SIGNER.vkey, "--checkpoint", "/nowhere/at/all"],
         ["--key", SIGNER.vkey, "--checkpoint", __file__],
         ["--key", SIGNER.vkey, "--log", "elsewhere\x1b[31m"],
+        ["--key", SIGNER.vkey, "--policy", "/nowhere/at/all"],
+        ["--key", SIGNER.vkey, "--policy", __file__],
+        ["--key", SIGNER.vkey, "--state", __file__],
+        ["--key", SIGNER.vkey, "--state", "/nowhere/at/all"],
     ],
 )
 def test_what_cannot_be_checked_is_one_sentence(log: LogFile, options: list[str]) -> None:
@@ -155,3 +159,54 @@ sys.exit(main(sys.argv[1:]))
     )
     assert result.returncode == 3, result.stderr
     assert result.stdout.startswith("UNANCHORED: All 30 entries hold")
+
+
+@pytest.mark.parametrize("depth", ["bytes", "fields", "canonical"])
+def test_depth_and_state(log: LogFile, anchor: str, tmp_path: Path, depth: str) -> None:
+    state = str(tmp_path / "state")
+    options = ["--key", SIGNER.vkey, "--checkpoint", anchor, "--depth", depth, "--json"]
+    result = CliRunner().invoke(app, ["audit", "verify", str(log.path), *options, "--state", state])
+    assert (result.exit_code, json.loads(result.output)["verified_earlier"]) == (0, 0)
+    output, code = verify(log, "--key", SIGNER.vkey, "--depth", depth, "--state", state)
+    assert code == 0
+    assert "30 of the entries were verified earlier" in output
+
+
+def test_several_keys(log: LogFile, anchor: str) -> None:
+    old = make_signer(2).vkey
+    output, code = verify(log, "--key", SIGNER.vkey, "--key", old, "--checkpoint", anchor)
+    assert (output.split()[0], code) == ("OK", 0)
+
+
+def test_policy_of_witnesses(log: LogFile, tmp_path: Path) -> None:
+    policy = tmp_path / "policy"
+    policy.write_text(f"log {SIGNER.vkey}\nquorum none\n")
+    output, code = verify(log, "--key", SIGNER.vkey, "--policy", str(policy))
+    assert (output.split()[0], code) == ("UNANCHORED", 3)
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("gopher://host/log", "No log is read from gopher://"),
+        ("http://127.0.0.1:1/tlog", "Cannot read"),
+        ("s3://user@bucket/prefix", "S3"),
+    ],
+)
+def test_addresses_that_nothing_answers(address: str, said: str) -> None:
+    result = CliRunner().invoke(app, ["audit", "verify", address, "--key", SIGNER.vkey])
+    assert result.exit_code == 2
+    assert said in " ".join(result.output.split())
+
+
+def test_server_addresses_are_named_by_the_stand_alone_verifier(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["postgresql://host/db", "--key", SIGNER.vkey]) == 2
+    assert "gateway audit verify" in capsys.readouterr().out
+
+
+def test_folder_that_holds_nothing(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["audit", "verify", str(tmp_path), "--key", SIGNER.vkey])
+    assert result.exit_code == 2
+    assert "no exported log" in " ".join(result.output.split())
