@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator, Sequence
 
 from gateway.audit.journal import Journal, JournalLinkError, read_journal_type
+from gateway.audit.removals import REMOVING_TYPES
 from gateway.audit.tree import TILE_WIDTH, split_hashes
 from gateway.storage import journal_store, log_store
 from gateway.storage.engine import Connection, Engine, StorageError, read_transaction
@@ -17,6 +18,7 @@ from gateway.transparency.verify import verify_log
 
 _BATCH = 500
 _WHOLE = (0, 3)  # exit codes of a verdict: 3 has nothing outside to compare with
+_UNSIGNED_PAUSE_SECONDS = 1.0
 _SHARE = 1.0  # sleeps this multiple of the time it worked, so that answering comes first
 
 
@@ -169,18 +171,35 @@ class BackgroundVerification:
 
     def _run(self) -> None:
         try:
-            with read_transaction(self._engine) as connection:
-                source = JournalWatch(connection, self._origin)
-                self._worked_since = time.monotonic()
-                verdict = verify_log(source, self._origin, self._verifier, progress=self._pause)
-                if verdict.exit_code in _WHOLE:
-                    self._journal_problem = source.find_problem()
-                self.verdict = verdict
+            while not self._verify():
+                if self._stopping.wait(_UNSIGNED_PAUSE_SECONDS):
+                    return
         except (_StoppedError, StorageError, SourceError):
             return  # unknown is not broken; the writing side reports a database that is gone
+
+    def _verify(self) -> bool:
+        """Whether there is a verdict now. There is none over a removal that is not signed yet: it
+        would be called a loss, and within a second it is signed."""
+        with read_transaction(self._engine) as connection:
+            if _has_unsigned_removal(connection, self._origin):
+                return False
+            source = JournalWatch(connection, self._origin)
+            self._worked_since = time.monotonic()
+            verdict = verify_log(source, self._origin, self._verifier, progress=self._pause)
+            if verdict.exit_code in _WHOLE:
+                self._journal_problem = source.find_problem()
+            self.verdict = verdict
+            return True
 
     def _pause(self, _done: int, _expected: int) -> None:
         worked = time.monotonic() - self._worked_since
         if self._stopping.wait(worked * _SHARE):
             raise _StoppedError
         self._worked_since = time.monotonic()
+
+
+def _has_unsigned_removal(connection: Connection, log: str) -> bool:
+    last = log_store.read_last_checkpoint(connection, log)
+    size = 0 if last is None else last.size
+    rows = journal_store.read_rows(connection, log, log_store.count_entries(connection, log))
+    return any(row.type in REMOVING_TYPES and row.seq >= size for row in rows)

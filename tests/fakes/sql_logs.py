@@ -21,7 +21,8 @@ from gateway.transparency.verify import verify_log
 from tests.fakes.keys import MemoryKeyService
 from tests.fakes.log import ACTOR, ORIGIN
 
-SIGNER = Signer(ORIGIN, Ed25519PrivateKey.from_private_bytes(b"checkpoint key of the tests 0001"))
+SIGNING_KEY = Ed25519PrivateKey.from_private_bytes(b"checkpoint key of the tests 0001")
+SIGNER = Signer(ORIGIN, SIGNING_KEY)
 NEXT = Signer(ORIGIN, Ed25519PrivateKey.from_private_bytes(b"the next key of the tests 000002"))
 THIRD = Signer(ORIGIN, Ed25519PrivateKey.from_private_bytes(b"the third key of the tests 00003"))
 NEVER_SECONDS = 1e6

@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from gateway.audit.port import Removal
 from gateway.audit_replay_cli import replay
@@ -17,7 +18,7 @@ from gateway.sealed.age import AgeKeyService
 from tests.fakes.decisions import DAY_US
 from tests.fakes.recorded_world import RecordedWorld, invoke, make_recorded_world
 from tests.fakes.removals import remove
-from tests.fakes.sql_logs import open_engine, open_log
+from tests.fakes.sql_logs import SIGNING_KEY, open_engine, open_log
 
 pytestmark = pytest.mark.opa
 
@@ -106,6 +107,30 @@ def test_a_loss_that_no_entry_explains_is_none_of_them(world: RecordedWorld) -> 
     value = json.loads(result.stdout)
     assert (value["counts"]["DIFFERENT"], value["counts"]["SAME"]) == (1, 7)
     assert "no erasure or purge in the log" in value["different"][0]["reason"]
+
+
+def test_the_log_says_what_was_opened_where_its_key_is_and_else_that_is_said(
+    world: RecordedWorld,
+) -> None:
+    arguments = ("--config", str(world.config), "--all", "--json")
+    size = len(ask(world, "SELECT seq FROM entries"))
+    copy = invoke(replay, *arguments)
+    assert "the log does not say that payloads were opened here" in copy.stderr
+    assert json.loads(copy.stdout)["counts"]["SAME"] == 8
+    assert len(ask(world, "SELECT seq FROM entries")) == size
+    pem = SIGNING_KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (world.folder / "none.pem").write_bytes(pem)
+    try:
+        result = invoke(replay, *arguments)
+    finally:
+        (world.folder / "none.pem").unlink()
+    assert result.stderr == ""
+    assert json.loads(result.stdout)["counts"]["SAME"] == 8
+    entry = json.loads(ask(world, "SELECT bytes FROM entries ORDER BY seq DESC LIMIT 1")[0])
+    assert (entry["seq"], entry["type"]) == (size, "payload.opened")
+    assert entry["actor"] == "spiffe://example.org/gateway/command-line"
+    assert entry["body"]["purpose"].startswith("gateway audit replay by ")
+    assert sorted(entry["body"]["classes"]) == sorted(ask(world, "SELECT class_id FROM payloads"))
 
 
 def test_people_read_it_in_eighty_columns(world: RecordedWorld) -> None:
