@@ -123,7 +123,7 @@ def test_bytes_that_say_another_place_or_log_are_refused_although_the_tree_has_t
 def test_a_folder_proves_any_of_its_entries(tmp_path: Path, size: int) -> None:
     write_tree(tmp_path, ENTRIES[:size])
     with FolderSource(tmp_path) as source:
-        for index in range(size):
+        for index in {*range(0, size, 37), *range(250, 262), 511, 512, size - 1} & {*range(size)}:
             assert prove_entry(source, index, SIGNER.verifier) == prove(index, size)
         with pytest.raises(SourceError, match="not under the newest checkpoint"):
             prove_entry(source, size)
