@@ -24,16 +24,19 @@ from gateway.api.decisions import decision_handler, decisions_router, ledger_han
 from gateway.api.deeds import deeds_router
 from gateway.api.denials import DenialRecorder
 from gateway.api.events import events_router
-from gateway.api.evidence import evidence_router
+from gateway.api.evidence import Hear, evidence_router
 from gateway.api.health import Check, health_router
 from gateway.api.metrics import Metrics
 from gateway.api.status import EngineReports, EngineReportsCollector, status_router
+from gateway.api.succession import succession_router
 from gateway.api.tlog import tlog_router
 from gateway.api.witnessed import witnessed_router
 from gateway.archiving import ArchivingCollector
 from gateway.audit.port import Draft
 from gateway.audit.published_tiles import PublishedTiles
 from gateway.audit.sql_log import SqlLog
+from gateway.backup.hearing import Hearing
+from gateway.backup.served import ServedSuccession
 from gateway.changes.deed_service import DeedService
 from gateway.changes.follower import Follower
 from gateway.changes.journal import Records, Tell
@@ -72,7 +75,8 @@ async def run_gateway(config: GatewayConfig, path: Path, clock: Clock) -> AsyncI
     trust = TrustStore(config.trust_domain, config.tls.ca, config.tls.crl, clock)
     instance = secrets.token_hex(8)
     async with AsyncExitStack() as stack:
-        opened = await stack.enter_async_context(open_log(config, path, clock))
+        hearing = Hearing(config.log.origin, config.log.hearing_seconds, clock)
+        opened = await stack.enter_async_context(open_log(config, path, clock, hearing))
         lifecycle = await stack.enter_async_context(
             run_lifecycle(
                 config,
@@ -101,7 +105,9 @@ async def run_gateway(config: GatewayConfig, path: Path, clock: Clock) -> AsyncI
         stack.push_async_callback(_stopped, opened, instance)
         _run_beside(stack, steward.run(), "steward")
         _run_beside(stack, vigil.run(), "vigil")
-        application = _application(config, clock, trust, opened, lifecycle, steward, vigil)
+        hear = partial(_hear, hearing, opened)
+        application = _application(config, clock, trust, opened, lifecycle, steward, vigil, hear)
+        hearing.begin()
         yield Gateway(application, lifecycle.end_streams, lifecycle.follower(), opened.log)
 
 
@@ -134,6 +140,7 @@ def _application(
     lifecycle: Lifecycle,
     steward: Steward,
     vigil: Vigil,
+    hear: Hear,
 ) -> ASGIApp:
     policy = lifecycle.follower
     metrics = Metrics()
@@ -167,7 +174,8 @@ def _application(
     routers = {
         "decisions": decisions_router(decide, report),
         "authzen": authzen_router(service, limits, denials),
-        "evidence": evidence_router(opened.log, policy),
+        "evidence": evidence_router(opened.log, policy, hear),
+        "succession": succession_router(ServedSuccession(opened.database, opened.log).answer),
         "tlog": tlog_router(PublishedTiles(opened.database, opened.log.origin)),
         "witnessed": _witnessed(opened.witnessing, limits, denials),
         "events": events_router(lifecycle.feed, trust.identify),
@@ -182,6 +190,10 @@ def _application(
     return create_application(
         routers, trust, denials, metrics.count_request, VERSION, {DECISIONS: decide, LEDGER: report}
     )
+
+
+async def _hear(hearing: Hearing, opened: OpenLog, reporter: str, value: str) -> None:
+    await hearing.hear(reporter, value, opened.database, opened.log.verifiers)
 
 
 def _witnessed(witnessing: Witnessing, limits: BodyLimits, denials: DenialRecorder) -> APIRouter:

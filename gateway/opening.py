@@ -16,6 +16,7 @@ from gateway import canonical
 from gateway.archiving import Archiving, run_archiver
 from gateway.audit.retention import PayloadRule, Retention, SqlRemovals
 from gateway.audit.sql_log import SqlLog
+from gateway.backup.hearing import Hearing
 from gateway.clock import Clock
 from gateway.configuration import GatewayConfig, database_url
 from gateway.errors import ConfigError, GatewayError
@@ -51,9 +52,12 @@ class OpenLog:
 
 
 @asynccontextmanager
-async def open_log(config: GatewayConfig, path: Path, clock: Clock) -> AsyncIterator[OpenLog]:
+async def open_log(
+    config: GatewayConfig, path: Path, clock: Clock, hearing: Hearing | None = None
+) -> AsyncIterator[OpenLog]:
     """Open the database and its log; raises ConfigError and LogUnavailableError before anything is
-    signed that others have seen differently."""
+    signed that others have seen differently. With `hearing` nothing is signed while it waits or
+    gives a reason."""
     signers = signers_of(config)
     actor = own_uri(config)
     keys = AgeKeyService.open(config.key_service.age_identity)
@@ -72,6 +76,7 @@ async def open_log(config: GatewayConfig, path: Path, clock: Clock) -> AsyncIter
             actor,
             next_signer=signers[1] if len(signers) > 1 else None,
             inquire=await inquiry_of(config, database, held, clock),
+            is_waiting=hearing.is_waiting if hearing else _never,
         )
         stack.push_async_callback(log.aclose)
         archiving = await stack.enter_async_context(run_archiver(config, database, clock))
@@ -80,6 +85,8 @@ async def open_log(config: GatewayConfig, path: Path, clock: Clock) -> AsyncIter
             run_witnesses(config, database, log, known, clock)
         )
         log.hold_signing(witnessing.problem)
+        if hearing is not None:
+            log.hold_signing(hearing.problem)
         yield OpenLog(
             log=log,
             database=database,
@@ -98,6 +105,10 @@ async def open_log(config: GatewayConfig, path: Path, clock: Clock) -> AsyncIter
             archiving=archiving,
             witnessing=witnessing,
         )
+
+
+def _never() -> bool:
+    return False
 
 
 def known_keys(config: GatewayConfig) -> list[dict[str, canonical.Value]]:

@@ -82,14 +82,17 @@ def activate_command(
 
 
 async def _activate(config: GatewayConfig, path: Path, why: Justification) -> Governance:
-    from gateway.opening import open_log
+    from gateway.backup.hearing import Hearing
     from gateway.candidate import parse_stored_floor, read_named_floor
     from gateway.changes.activation import change_floor, verify_floor_successor
     from gateway.changes.journal import Journal
     from gateway.clock import SystemClock
+    from gateway.opening import open_log
 
     floor = read_named_floor(config)
-    async with open_log(config, path, SystemClock()) as opened:
+    # Begun by nobody: gateways sign, who listen to collectors first.
+    unheard = Hearing(config.log.origin, config.log.hearing_seconds, SystemClock())
+    async with open_log(config, path, SystemClock(), unheard) as opened:
         journal = Journal(opened.log, SystemClock())
         active = (await journal.refresh()).active
         if active is not None and active.floor_note:

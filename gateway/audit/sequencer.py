@@ -64,11 +64,14 @@ class Sequencer:
         clock: Clock,
         actor: str,
         inquire: Inquiry = ask_nobody,
+        is_waiting: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`signers`: the keys that this process holds, the configured one first."""
+        """`signers`: the keys that this process holds, the configured one first. Nothing is signed
+        while `is_waiting()`, which is no failure."""
         self._engine = engine
         self._signers = {signer.verifier: signer for signer in signers}
         self._inquire = inquire
+        self._is_waiting = is_waiting
         self._vault = vault
         self._clock = clock
         self._actor = actor
@@ -183,12 +186,11 @@ class Sequencer:
     def seal(self) -> None:
         """Sign what is durable and not signed yet; store checkpoint, edge, tiles and daily counts
         in one transaction. An error stands in `failure` and the next call tries again."""
-        if self._broken is not None:
+        if self._broken is not None or self._is_waiting():
             return
-        for hold in self._holds:
-            if (reason := hold()) is not None:
-                self._seal_failure = f"log {self._log} is not signed: {reason}"
-                return
+        if (reason := self._find_hold()) is not None:
+            self._seal_failure = f"log {self._log} is not signed: {reason}"
+            return
         try:
             with write_transaction(self._engine, self._log) as connection:
                 note = self._seal(connection)
@@ -316,7 +318,17 @@ class Sequencer:
         for at, group in enumerate(groups):
             if group.removal is not None and refused[at] is None:
                 refused[at] = find_refusal(connection, self._history, group.removal, month)
+            if is_handover(group) and refused[at] is None:
+                refused[at] = self._find_unsigned()
         return refused
+
+    def _find_unsigned(self) -> EntryRefusedError | None:
+        """Why a hand-over, which is signed at once, may not be now."""
+        why = "collectors are listened to first" if self._is_waiting() else self._find_hold()
+        return None if why is None else EntryRefusedError(f"nothing is signed now: {why}")
+
+    def _find_hold(self) -> str | None:
+        return next((why for hold in self._holds if (why := hold()) is not None), None)
 
     def _begin(self, time_us: int) -> EntryBatch:
         tree = self._tree

@@ -63,13 +63,14 @@ class SqlLog:
         max_waiting_entries: int = MAX_WAITING_ENTRIES,
         next_signer: Signer | None = None,
         inquire: Inquiry = ask_nobody,
+        is_waiting: Callable[[], bool] = lambda: False,
     ) -> "SqlLog":
         """Check the stored log against its last checkpoint, rehash what came later, open it if it
         is new (`log.opened`), sign, and start the appender.
 
         `actor` is this gateway's SPIFFE id, for the entries that the log makes itself.
         `next_signer` is the key that the log may be handed over to, or was. `inquire` is asked
-        before anything is signed, see `Sequencer.start`. Raises
+        before anything is signed, see `Sequencer.start`; while `is_waiting()` nothing is. Raises
         LogBrokenError naming the entry that does not hold, ConfigError for a key that is not the
         log's, LogUnavailableError when the database cannot be written.
         """
@@ -83,7 +84,7 @@ class SqlLog:
                 f"the next checkpoint key is named {next_signer.name!r}, not {origin!r}"
             )
         signers = (signer,) if next_signer is None else (signer, next_signer)
-        sequencer = Sequencer(engine, signers, vault, clock, actor, inquire)
+        sequencer = Sequencer(engine, signers, vault, clock, actor, inquire, is_waiting)
         await asyncio.to_thread(sequencer.start)
         appender = Appender(sequencer, clock, checkpoint_interval_seconds, max_waiting_entries)
         appender.start()

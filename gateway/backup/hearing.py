@@ -32,12 +32,13 @@ class Hearing:
     while the first is true or the second gives a reason."""
 
     def __init__(self, log: str, seconds: float, clock: Clock) -> None:
-        """`seconds`: how long to listen, from `begin` on; before it nothing is signed either."""
+        """`seconds`: how long to listen, from `begin` on; before it nothing is signed either. 0:
+        nobody is listened to."""
         self._name = log
         self._seconds = seconds
         self._clock = clock
         self._until_ns: int | None = None
-        self._is_over = False
+        self._is_over = seconds == 0
         self._problem: str | None = None
 
     def begin(self) -> None:

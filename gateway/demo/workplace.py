@@ -23,7 +23,7 @@ ORIGIN = f"{TRUST_DOMAIN}/log/{REGION}"
 MARKER = ".made-by-gateway-demo"
 COLLECTOR = f"spiffe://{TRUST_DOMAIN}/collector/production/{REGION}/collector-1"
 OPERATOR = f"spiffe://{TRUST_DOMAIN}/operator"
-PEOPLE = {"alice": "author", "bob": "approver"}
+PEOPLE = {"alice": "author", "bob": "approver", "carol": "auditor"}
 
 _PERSON_DAYS = 90
 _FLOOR_ROWS = [
@@ -83,6 +83,11 @@ class Workplace:
     def database(self) -> Path:
         """The log."""
         return self.folder / "log.db"
+
+    @property
+    def archive(self) -> Path:
+        """Where the log is kept besides."""
+        return self.folder / "archive"
 
     @property
     def checkpoint(self) -> Path:
@@ -171,8 +176,11 @@ tls:
   crl: keys/crl.pem
 log:
   origin: {ORIGIN}
+  region: {REGION}
   database: sqlite:///log.db
   checkpoint_key: keys/checkpoint.key
+# Each ten seconds what was signed since goes there as well; in earnest, to another machine.
+archive: {{folder: archive, region: {REGION}, interval_seconds: 10}}
 policies:
   bundle: bundle.tar.gz
   bundle_keys: [keys/bundle.pub]
@@ -208,7 +216,7 @@ profile: balanced
 
 
 def _add_people(workplace: Workplace, clock: Clock) -> None:
-    """An author and an approver, each with the file that says who they are to the gateway."""
+    """An author, an approver and an auditor, each with the file that says who they are."""
     folder = workplace.folder / "people"
     folder.mkdir(mode=0o700)
     for name, role in PEOPLE.items():
