@@ -14,7 +14,7 @@ def describe_address(url: URL) -> str:
     """The address without its password and without options, which may hold another one."""
     if url.get_backend_name() == "sqlite":
         return url.render_as_string(hide_password=True)
-    shown = url.set(drivername="postgresql", password=None, query={})
+    shown = url.set(drivername="postgresql", query={})
     return shown.render_as_string(hide_password=True)
 
 
