@@ -202,8 +202,10 @@ class RetentionConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     entries_years: Annotated[int, msgspec.Meta(ge=1, le=100)] = 7
     payloads: tuple[PayloadRetention, ...] = (
-        PayloadRetention(region="*", retention_class="pci", days=366),
-        PayloadRetention(region="eu-*", days=30),
+        PayloadRetention(retention_class="pci", days=366),
+        PayloadRetention(retention_class="hipaa", days=2192),
+        PayloadRetention(region="eu-*", retention_class="gdpr", days=30),
+        PayloadRetention(region="eu-*", retention_class="telemetry", days=30),
         PayloadRetention(days=2557),
     )
 

@@ -16,6 +16,7 @@ from gateway.decisions.exceptions import Exceptions
 from gateway.decisions.floor import Floor
 from gateway.decisions.lanes import Lane
 from gateway.decisions.policy import CandidatePolicy
+from gateway.decisions.retention_class import retention_class_of
 from gateway.decisions.shadow import Comparison
 from gateway.decisions.verdict import Settled, fail_safe, settle
 from gateway.engine.port import EngineFailure, RuleVerdict
@@ -23,7 +24,6 @@ from gateway.wire.classes import ProcessClass, Sender, class_id, restrict
 
 ENTRY_BUDGET_BYTES = 48_000  # an entry's items; the rest of an entry is under 2 KB (limit 65,535)
 SALT_BYTES = 32
-RETENTION_CLASS = "decisions"
 
 # Key, class, verdict, and the failure's code where the engine gave no usable answer.
 Outcome: TypeAlias = "tuple[Hashable, ProcessClass, Settled, str | None]"
@@ -170,7 +170,8 @@ def record(
         if failure is not None:
             evaluated.append(Evaluated(key, process_class, settled, failure))
             continue
-        payload = _payload(process_class, sender, random(SALT_BYTES))
+        kept_for = retention_class_of(settled.reasons)
+        payload = _payload(process_class, sender, kept_for, random(SALT_BYTES))
         item: canonical.Value = {"class": payload.class_id, "verdict": settled.record()}
         size = len(canonical.encode(item)) + 1
         if used + size > ENTRY_BUDGET_BYTES:
@@ -211,8 +212,10 @@ def _candidate(candidate: CandidatePolicy, epoch: Epoch) -> canonical.Value:
     }
 
 
-def _payload(process_class: ProcessClass, sender: Sender, salt: bytes) -> Payload:
+def _payload(
+    process_class: ProcessClass, sender: Sender, retention_class: str, salt: bytes
+) -> Payload:
     class_bytes = process_class.canonical()
     # Both members are canonical and in order, so the whole is.
     plaintext = b'{"class":%b,"salt":"%b"}' % (class_bytes, salt.hex().encode())
-    return Payload(class_id(salt, class_bytes), sender.region, RETENTION_CLASS, plaintext)
+    return Payload(class_id(salt, class_bytes), sender.region, retention_class, plaintext)
