@@ -32,7 +32,7 @@ from gateway.api.succession import succession_router
 from gateway.api.tlog import tlog_router
 from gateway.api.witnessed import witnessed_router
 from gateway.archiving import ArchivingCollector
-from gateway.audit.port import Draft
+from gateway.audit.port import Draft, Removal
 from gateway.audit.published_tiles import PublishedTiles
 from gateway.audit.sql_log import SqlLog
 from gateway.backup.hearing import Hearing
@@ -158,6 +158,8 @@ def _application(
         leases.remember,
         policy.look_soon,
     )
+    metrics.log_unscrubbed.set_function(lambda: bool(opened.log.unscrubbed()))
+    _forget_what_is_removed(opened.log, service, vigil)
     ledger = LedgerService(opened.log, opened.heads, LeaseReconciliation(leases, clock))
     decide = decision_handler(service, limits, metrics)
     report = ledger_handler(ledger, limits)
@@ -194,6 +196,18 @@ def _application(
 
 async def _hear(hearing: Hearing, opened: OpenLog, reporter: str, value: str) -> None:
     await hearing.hear(reporter, value, opened.database, opened.log.verifiers)
+
+
+def _forget_what_is_removed(log: SqlLog, service: DecisionService, vigil: Vigil) -> None:
+    """What leaves the log leaves memory; the log tells of it on its own thread."""
+    loop = asyncio.get_running_loop()
+
+    def forget(removal: Removal) -> None:
+        if removal.class_ids:
+            service.forget()
+        vigil.forget()
+
+    log.on_removal(lambda removal: loop.call_soon_threadsafe(forget, removal))
 
 
 def _witnessed(witnessing: Witnessing, limits: BodyLimits, denials: DenialRecorder) -> APIRouter:
