@@ -178,10 +178,10 @@ class BackgroundVerification:
             return  # unknown is not broken; the writing side reports a database that is gone
 
     def _verify(self) -> bool:
-        """Whether there is a verdict now. There is none over a removal that is not signed yet: it
-        would be called a loss, and within a second it is signed."""
+        """Whether there is a verdict now. There is none before the first checkpoint, and none over
+        a removal that is not signed yet: it would be called a loss, and soon it is signed."""
         with read_transaction(self._engine) as connection:
-            if _has_unsigned_removal(connection, self._origin):
+            if _must_wait(connection, self._origin):
                 return False
             source = JournalWatch(connection, self._origin)
             self._worked_since = time.monotonic()
@@ -198,8 +198,10 @@ class BackgroundVerification:
         self._worked_since = time.monotonic()
 
 
-def _has_unsigned_removal(connection: Connection, log: str) -> bool:
+def _must_wait(connection: Connection, log: str) -> bool:
     last = log_store.read_last_checkpoint(connection, log)
-    size = 0 if last is None else last.size
+    if last is None:
+        return True  # a new log, of which nothing is signed before others were heard
+    size = last.size
     rows = journal_store.read_rows(connection, log, log_store.count_entries(connection, log))
     return any(row.type in REMOVING_TYPES and row.seq >= size for row in rows)
