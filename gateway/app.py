@@ -207,7 +207,10 @@ def _forget_what_is_removed(log: SqlLog, service: DecisionService, vigil: Vigil)
             service.forget()
         vigil.forget()
 
-    log.on_removal(lambda removal: loop.call_soon_threadsafe(forget, removal))
+    def hear(removal: Removal) -> None:
+        loop.call_soon_threadsafe(forget, removal)
+
+    log.on_removal(hear)
 
 
 def _witnessed(witnessing: Witnessing, limits: BodyLimits, denials: DenialRecorder) -> APIRouter:

@@ -25,7 +25,7 @@ def a_whole_bundle(case: Case) -> None:
     (case.evidence / BUNDLES / "000").unlink()
 
 
-@mutation("deleted bundle", "MISSING", "folder")
+@mutation("deleted bundle", "ROLLBACK", "folder")
 def the_partial_bundle(case: Case) -> None:
     newest_partial(case.evidence / BUNDLES).unlink()
 
@@ -41,7 +41,7 @@ def one_bundle_in_place_of_another(case: Case) -> None:
     replace(partial, whole[:at])
 
 
-@mutation("truncated bundle", "MISSING", "folder")
+@mutation("truncated bundle", "ROLLBACK", "folder")
 def a_bundle_cut_below_the_checkpoint(case: Case) -> None:
     edit(newest_partial(case.evidence / BUNDLES), lambda data: data[: len(data) // 2])
 
