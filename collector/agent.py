@@ -115,6 +115,7 @@ class Agent:
         problems: list[str] = []
         scan = self._scrape(problems)
         settled, asked = self.settle(scan.snapshots)
+        problems += self._consultation.take_notices()
         self._count_withheld(settled)
         self._waiting.extend(
             self._enforcer.apply(Enforced(item.snapshot, item.decision) for item in settled)

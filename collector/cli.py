@@ -132,13 +132,15 @@ def check(
     for snapshot in scan.snapshots:
         collector.classifier.classify(snapshot.attributes)
     with closing(collector.client):
-        policy = collector.client.fetch_policy()
+        newest = collector.witness.newest
+        policy = collector.client.fetch_policy(newest.note if newest else None)
     told: dict[str, Any] = {
         "environment": collector.sender.environment,
         "region": collector.sender.region,
         "processes": len(scan.snapshots),
         "policy": policy.revision,
         "activation": policy.activation,
+        "successions": [one.sentence for one in collector.witness.successions],
         "patterns_matching_nothing": list(collector.classifier.unmatched()),
     }
     if as_json:
@@ -208,6 +210,7 @@ def _print_check(configuration: Configuration, told: dict[str, Any]) -> None:
         f"The gateway accepts this collector; policy {told['policy']}, activation "
         f"{told['activation']}.",
     ]
+    lines += [f"Followed: {sentence}." for sentence in told["successions"]]
     lines += [f"{place} matches no process now." for place in told["patterns_matching_nothing"]]
     for line in lines:
         console.print(make_plain(line), highlight=False)

@@ -54,7 +54,9 @@ def compose(
     prepare_state(configuration)
     client = GatewayClient(connection.url, lambda: open_http(connection), clock)
     feed = PolicyFeed(lambda: open_http(connection))
-    witness = Witness(configuration.state, configuration.log, client, clock)
+    witness = Witness(
+        configuration.state, configuration.log, client, clock, configuration.succession_keys
+    )
     classifier = Classifier(configuration.rules, configuration.overrides)
     sender = Sender(subject.environment, subject.region, configuration.tier)
     source = source or PsutilSource(clock, {"host.name": socket.gethostname()})

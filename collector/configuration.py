@@ -1,7 +1,7 @@
 """collector.yaml, parsed once into frozen types. Paths are relative to the file.
 
 gateway: {url: "https://…", ca: ca.pem, certificate: collector.pem, key: collector.key}
-log: {origin: …, key: <vkey, or a file that holds it>}
+log: {origin: …, key: <vkey, or a file that holds it>, succession_keys: [the same, of people]}
 state: state/                        the newest checkpoint lives here
 export: {file: points.jsonl}
 interval_seconds: 15
@@ -54,6 +54,7 @@ class Configuration:
     gateway: GatewayConnection
     tier: str
     log: Verifier
+    succession_keys: tuple[Verifier, ...]
     state: Path
     export_file: Path
     interval_seconds: float
@@ -68,6 +69,7 @@ def load_configuration(path: Path) -> Configuration:
     raw = _Section(path, "", _read(path), _TOP)
     gateway = raw.section("gateway", _GATEWAY)
     export = raw.section("export", ("file",))
+    log = raw.section("log", ("origin", "key", "succession_keys"))
     return Configuration(
         path=path,
         gateway=GatewayConnection(
@@ -77,7 +79,8 @@ def load_configuration(path: Path) -> Configuration:
             key=gateway.file("key"),
         ),
         tier=gateway.text("tier", DEFAULT_TIER),
-        log=_parse_log(raw.section("log", ("origin", "key"))),
+        log=_parse_log(log),
+        succession_keys=_parse_people(log),
         state=raw.file("state"),
         export_file=export.file("file"),
         interval_seconds=_parse_interval(raw),
@@ -178,7 +181,7 @@ def _parse_url(gateway: _Section) -> str:
 def _parse_log(log: _Section) -> Verifier:
     origin, key = log.text("origin"), log.text("key")
     if "+" not in key:
-        key = _read_key(log)
+        key = _read_file(log, "log.key", log.file("key"))
     try:
         verifier = Verifier.from_vkey(key)
     except VerificationError as error:
@@ -188,12 +191,28 @@ def _parse_log(log: _Section) -> Verifier:
     return verifier
 
 
-def _read_key(log: _Section) -> str:
-    path = log.file("key")
+def _parse_people(log: _Section) -> tuple[Verifier, ...]:
+    """Who may say that another log goes on; nobody where there is none."""
+    listed = log.value("succession_keys")
+    if listed is None:
+        return ()
+    if not isinstance(listed, list) or not all(isinstance(one, str) for one in listed):
+        raise log.error("log.succession_keys", "must be a list of keys or of files that hold one")
+    found = []
+    for one in listed:
+        key = one if "+" in one else _read_file(log, "log.succession_keys", log.path.parent / one)
+        try:
+            found.append(Verifier.from_vkey(key))
+        except VerificationError as error:
+            raise log.error("log.succession_keys", f"holds no verifier key: {error}") from None
+    return tuple(found)
+
+
+def _read_file(log: _Section, name: str, path: Path) -> str:
     try:
         return path.read_text("utf-8")
     except (OSError, UnicodeDecodeError):
-        raise log.error("log.key", f"names {path}, which cannot be read") from None
+        raise log.error(name, f"names {path}, which cannot be read") from None
 
 
 def _parse_interval(raw: _Section) -> float:

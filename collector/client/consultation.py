@@ -11,6 +11,7 @@ from collector.client.leases import LeaseStore, Moment
 from collector.client.messages import PolicyAnswer, Proposal, split_batches
 from collector.client.witness import Witness
 from collector.errors import EvidenceError, GatewayUnavailable
+from gateway.errors import VerificationError
 from gateway.wire.classes import ProcessClass
 from gateway.wire.ledger import LedgerAnswer, LedgerReport
 from gateway.wire.verdicts import DecisionAnswer, EntryRef, Verdict
@@ -46,6 +47,7 @@ class Consultation:
         self._leases = leases
         self._witness = witness
         self._verdicts: dict[str, Verdict] = {}
+        self._notices: list[str] = []
         self.policy: PolicyAnswer | None = None
         self.outage: str | None = None
         self.evidence_failure = witness.failure  # a refusal outlives the process that found it
@@ -53,9 +55,11 @@ class Consultation:
     def refresh_policy(self) -> None:
         """Begin a round: learn the active policy, so that a lease of another one dies."""
         self.outage = None
+        self._follow_succession()
         self._report_refusal()
+        newest = self._witness.newest
         try:
-            policy = self._client.fetch_policy()
+            policy = self._client.fetch_policy(newest.note if newest else None)
         except GatewayUnavailable as error:
             self._note_outage(error)
             return
@@ -114,6 +118,30 @@ class Consultation:
     def seconds_left(self, class_key: str | None) -> float:
         """How long the class's lease lasts."""
         return self._leases.seconds_left(class_key) if class_key else 0.0
+
+    def take_notices(self) -> list[str]:
+        """What people are to hear once, since the last time."""
+        told, self._notices = self._notices, []
+        return told
+
+    def _follow_succession(self) -> None:
+        """A log that was closed goes on as another one: under that, leases are given anew."""
+        if not self._witness.may_follow:
+            return
+        try:
+            statement = self._witness.follow(self._client.fetch_succession())
+        except GatewayUnavailable:
+            return  # asked again in the next round that has reason to
+        except (EvidenceError, VerificationError) as error:
+            _log.warning("a succession is not followed", reason=str(error))
+            return
+        if statement is None:
+            return
+        _log.warning("following", log=statement.new, reason=statement.sentence)
+        self._notices.append(f"The audit log goes on as another one: {statement.sentence}.")
+        self.evidence_failure = None
+        self._verdicts.clear()
+        self._leases.begin_anew()
 
     def _report_refusal(self) -> None:
         """Tell the gateway what is held against its log, until it has it: from then on others

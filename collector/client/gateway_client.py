@@ -1,5 +1,6 @@
 """The gateway's client. Whatever is not a full, well-formed answer is GatewayUnavailable (P1)."""
 
+import base64
 import ssl
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -19,6 +20,7 @@ from gateway.clock import Clock
 from gateway.wire.fork_reports import ForkReport, ForkReportAnswer
 from gateway.wire.handovers import HandoversAnswer
 from gateway.wire.ledger import LedgerAnswer, LedgerReport
+from gateway.wire.succession import CHECKPOINT_HEADER, SuccessionAnswer
 from gateway.wire.verdicts import DecisionAnswer
 
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
@@ -27,6 +29,7 @@ TOTAL_SECONDS = 10.0
 _REFUSED = frozenset({401, 403})
 _UNPROVABLE = frozenset({400, 404})
 _UNPROVEN = frozenset({400, 409})
+_SUCCESSION = "/v1/succession"
 _FORK_REPORT = "/v1/witness-report"
 _Answer = TypeVar("_Answer")
 
@@ -41,6 +44,10 @@ class ProofRefused(GatewayUnavailable):
 
 class ReportUnproven(GatewayUnavailable):
     """The gateway has our report of a fork and says that it proves nothing (400, 409)."""
+
+
+class NothingToTell(GatewayUnavailable):
+    """The gateway has nothing of that kind (404)."""
 
 
 class GatewayClient:
@@ -78,9 +85,13 @@ class GatewayClient:
         body = msgspec.json.encode(report)
         return self._ask_json("POST", _FORK_REPORT, ForkReportAnswer, body=body)
 
-    def fetch_policy(self) -> PolicyAnswer:
-        """The active policy and its class declaration."""
-        answer = self._ask_json("GET", "/v1/policy", PolicyAnswer)
+    def fetch_policy(self, kept: str | None = None) -> PolicyAnswer:
+        """The active policy and its class declaration. `kept` is the checkpoint that we hold: a
+        gateway that was put back from an older copy learns so before it signs."""
+        shown = (
+            {} if kept is None else {CHECKPOINT_HEADER: base64.b64encode(kept.encode()).decode()}
+        )
+        answer = self._ask_json("GET", "/v1/policy", PolicyAnswer, shown=shown)
         if not answer.declaration.score_edges:
             raise self._unusable("its class declaration has no score edges")
         return answer
@@ -104,6 +115,13 @@ class GatewayClient:
     def fetch_handovers(self) -> HandoversAnswer:
         """How the log's key went from hand to hand."""
         return self._ask_json("GET", "/v1/checkpoint/handovers", HandoversAnswer)
+
+    def fetch_succession(self) -> SuccessionAnswer | None:
+        """How the served log came to be; None when it succeeds none."""
+        try:
+            return self._ask_json("GET", _SUCCESSION, SuccessionAnswer)
+        except NothingToTell:
+            return None
 
     def close(self) -> None:
         """Close the connection; the next question opens it anew."""
@@ -133,11 +151,13 @@ class GatewayClient:
         *,
         body: bytes | None = None,
         parameters: dict[str, int] | None = None,
+        shown: dict[str, str] | None = None,
     ) -> bytes:
         try:
             if self._http is None:
                 self._http = self._open_http()
             headers = {"content-type": "application/json"} if body is not None else {}
+            headers.update(shown or {})
             with self._http.stream(
                 method, path, content=body, params=parameters, headers=headers
             ) as response:
@@ -194,6 +214,8 @@ class GatewayClient:
             return ProofRefused(sentence)
         if status in _UNPROVEN and path == _FORK_REPORT:
             return ReportUnproven(sentence)
+        if status == httpx.codes.NOT_FOUND and path == _SUCCESSION:
+            return NothingToTell(sentence)
         return GatewayUnavailable(sentence)
 
     def _unusable(self, reason: str) -> GatewayUnavailable:

@@ -85,6 +85,11 @@ class LeaseStore:
         held = self._find(class_key)
         return (held.ends_boot_ns - self._clock.boottime_ns()) / 1e9 if held else 0.0
 
+    def begin_anew(self) -> None:
+        """Another log counts its activations anew."""
+        self._held.clear()
+        self._activation, self._newest_activation = None, 0
+
     def void_all(self) -> None:
         """Forget every lease: the gateway refused us, or its evidence does not hold."""
         self._held.clear()

@@ -41,6 +41,11 @@ class LogKeys:
         """The key that signs now, as far as this collector knows."""
         return self._keys[-1][1]
 
+    @property
+    def known(self) -> list[Verifier]:
+        """All keys that are known, oldest first."""
+        return [key for _, key in self._keys]
+
     def open_known(self, note: str) -> Checkpoint:
         """A checkpoint by the key whose turn it was, of those that are known; raises NoteError."""
         ends = [size for size, _ in self._keys[1:]] + [MAX_SIZE]

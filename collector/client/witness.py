@@ -5,6 +5,7 @@ and an inclusion proof of the newest entry that answered it. Origin and public k
 configuration; the first checkpoint is taken on first use and kept on disk from then on.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -12,16 +13,30 @@ import msgspec
 
 from collector.client.gateway_client import ProofRefused
 from collector.client.log_keys import LogKeys, TellsHandovers
-from collector.client.refusal import REFUSED_FILE, Refusal, load_refusal, store_refusal
+from collector.client.refusal import (
+    REFUSED_FILE,
+    Refusal,
+    clear_refusal,
+    load_refusal,
+    store_refusal,
+)
 from collector.client.state_file import write_atomically
-from collector.errors import EvidenceError
+from collector.client.succession import (
+    is_next,
+    load_successions,
+    store_succession,
+    verify_answer,
+)
+from collector.errors import EvidenceError, GatewayUnavailable
 from gateway.clock import Clock
 from gateway.errors import VerificationError
 from gateway.transparency.checkpoint import Checkpoint
 from gateway.transparency.errors import ProofError
 from gateway.transparency.merkle import HASH_BYTES, verify_consistency, verify_inclusion
 from gateway.transparency.notes import Verifier
+from gateway.transparency.succession import Succession, successor_of
 from gateway.wire.fork_reports import ForkReport
+from gateway.wire.succession import SuccessionAnswer
 from gateway.wire.verdicts import EntryRef
 
 CHECKPOINT_FILE = "checkpoint"
@@ -48,10 +63,20 @@ class Witness:
     note, which together with the kept checkpoint is the evidence against the log.
     """
 
-    def __init__(self, state: Path, verifier: Verifier, prover: Prover, clock: Clock) -> None:
+    def __init__(
+        self,
+        state: Path,
+        verifier: Verifier,
+        prover: Prover,
+        clock: Clock,
+        people: Sequence[Verifier] = (),
+    ) -> None:
+        """`people`: whose succession keys let this collector follow a log that was closed."""
         self._state = state
-        self._verifier = verifier
-        self._keys = LogKeys(state, verifier, prover)
+        self._people = tuple(people)
+        self._verifier, self.successions = load_successions(state, verifier, people)
+        self._sees_next = bool(people)  # asked once at the start, too
+        self._keys = LogKeys(state, self._verifier, prover)
         self._prover = prover
         self._clock = clock
         self._refusal = load_refusal(state)
@@ -71,6 +96,30 @@ class Witness:
         """Why nothing of this log is believed, None while it holds."""
         return None if self._refusal is None else self._refusal.reason
 
+    @property
+    def may_follow(self) -> bool:
+        """Whether it is worth asking if another log succeeds this one."""
+        return bool(self._people) and (self._sees_next or self._refusal is not None)
+
+    def follow(self, answer: SuccessionAnswer | None) -> Succession | None:
+        """Go on with the log that succeeds this one, where `answer` proves it; None where it tells
+        of nothing new. A refusal ends with it, its evidence stays aside. Raises VerificationError
+        for one that does not hold, EvidenceError where it cannot be kept."""
+        self._sees_next = False
+        if answer is None or not is_next(answer.checkpoint, self._verifier):
+            return None
+        old = self._keys.known
+        note, statement, head = verify_answer(answer, old, self._people, self.newest)
+        store_succession(self._state, note, statement, old)
+        clear_refusal(self._state, f"before-{statement.new.rpartition('~')[2]}")
+        self._refusal = self._reported_ns = self._unproven = self._latest = None
+        self._verifier = successor_of(statement)
+        self._keys = LogKeys(self._state, self._verifier, self._prover)
+        self._write(CHECKPOINT_FILE, answer.checkpoint)
+        self.newest = head
+        self.successions.append(statement)
+        return statement
+
     def due_report(self) -> ForkReport | None:
         """What the gateway must be told of a refusal now; None when there is none, or it was told
         not long ago."""
@@ -89,6 +138,9 @@ class Witness:
         """Take the next checkpoint, proven; raises EvidenceError, or GatewayUnavailable when the
         proofs could not be had (then nothing is taken and nothing may rest on the answer)."""
         self._refuse_after_failure()
+        if self._people and is_next(note, self._verifier):
+            self._sees_next = True
+            raise GatewayUnavailable("The gateway serves the log that succeeds the one known here.")
         try:
             seen = self._keys.open(note)
             if self.newest is not None:
