@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from gateway.transparency.errors import SourceError
 from gateway.transparency.finding import Finding
+from gateway.transparency.notes import short_vkey
 from gateway.transparency.salvage import Salvage, salvage
 from gateway.transparency.seals import Seal
 from gateway.transparency.source import LogSource
@@ -42,7 +43,9 @@ def conclude_whole(walk: Walk, origin: str, tail_problem: str | None) -> Verdict
     word = Word.OK_UNSEALED if tail else Word.OK
     if _is_erased(walk):
         word = Word.ERASED
-        sentence += f" {len(walk.removals.classes)} payloads were erased, as the log says."
+        count = len(walk.removals.classes)
+        were = "payload was" if count == 1 else "payloads were"
+        sentence += f" {count} {were} erased, as the log says."
     if _is_purged(walk):
         word = Word.PURGED
         months = len(walk.removals.months)
@@ -65,6 +68,8 @@ def conclude_broken(walk: Walk, source: LogSource, origin: str, found: Finding) 
     signed_here = rest.seal or walk.newest
     if found.word is Word.FORK and signed_here and not signed_here.is_outside:
         sentence += f" The newest seal that fits this history is the {signed_here.name}."
+    if found.word is Word.ROLLBACK and (torn := source.tail_problem()) is not None:
+        sentence += f" {torn}"
     verdict = conclude(walk, origin, found.word, sentence + unread, found)
     if rest.seal is None or found.is_rewrite or not walk.chain.has_vouched:
         return _with_behind(verdict, found, walk.newest) if found.last is not None else verdict
@@ -112,7 +117,7 @@ def _is_erased(walk: Walk) -> bool:
 
 
 def _name_keys(walk: Walk) -> str:
-    names = [vkey.rpartition("+")[0] for vkey in walk.chain.vkeys]
+    names = [short_vkey(vkey) for vkey in walk.chain.vkeys]
     return " and ".join(names) or "a key"
 
 
