@@ -4,6 +4,7 @@ It keeps a real Merkle tree and signs real checkpoints, so that a client's evide
 tested against true proofs; tests bend single answers by setting the fields.
 """
 
+import base64
 import hashlib
 import json
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateway.clock import Clock, format_time
 from gateway.transparency.checkpoint import sign_checkpoint
+from gateway.transparency.entry import leaf_hash
 from gateway.transparency.merkle import (
     consistency_proof,
     inclusion_proof,
@@ -22,6 +24,7 @@ from gateway.transparency.merkle import (
 )
 from gateway.transparency.notes import Signer
 from gateway.wire.classes import ClassDeclaration, Sender, project
+from gateway.wire.succession import CHECKPOINT_HEADER
 
 ORIGIN = "log.example.test/eu-west-1"
 SENDER = Sender("production", "eu-west-1", "unlisted")
@@ -68,6 +71,8 @@ class FakeGateway:
         self.reports: list[dict[str, Any]] = []
         self.fork_reports: list[dict[str, str]] = []
         self.fork_status = 200
+        self.shown: list[str | None] = []  # the checkpoints that collectors showed, as sent
+        self.opening: bytes | None = None  # entry 0, where this log succeeds another
         self.leaves: list[bytes] = []
         self.signer = Signer(ORIGIN, Ed25519PrivateKey.from_private_bytes(b"\x07" * 32))
         self.append("log.opened")
@@ -77,6 +82,12 @@ class FakeGateway:
         return httpx.Client(
             base_url="https://gateway.test", transport=httpx.MockTransport(self.handle)
         )
+
+    def succeed(self, signer: Signer, opening: bytes) -> None:
+        """Go on as another log: activations count anew."""
+        self.signer, self.opening, self.activation = signer, opening, 1
+        self.leaves = [leaf_hash(opening)]
+        self.append("bundle.activated")
 
     def append(self, text: str) -> dict[str, Any]:
         """Add an entry; its index and leaf hash as answers carry them."""
@@ -107,6 +118,7 @@ class FakeGateway:
             "/v1/checkpoint/consistency": self._consistency,
             "/v1/checkpoint/inclusion": self._inclusion,
             "/v1/witness-report": self._take_fork_report,
+            "/v1/succession": self._succession,
         }
         return routes[request.url.path](request)
 
@@ -162,7 +174,19 @@ class FakeGateway:
             return httpx.Response(self.fork_status, json={"status": self.fork_status})
         return httpx.Response(200, json={**self.append("fork.reported"), "kind": "fork"})
 
-    def _policy(self, _: httpx.Request) -> httpx.Response:
+    def _succession(self, _: httpx.Request) -> httpx.Response:
+        if self.opening is None:
+            return httpx.Response(404, json={"status": 404})
+        proof = inclusion_proof(0, len(self.leaves), node_reader(self.leaves))
+        answer = {
+            "entry": base64.b64encode(self.opening).decode(),
+            "proof": [step.hex() for step in proof],
+            "checkpoint": self.checkpoint(),
+        }
+        return httpx.Response(200, json=answer)
+
+    def _policy(self, request: httpx.Request) -> httpx.Response:
+        self.shown.append(request.headers.get(CHECKPOINT_HEADER))
         return httpx.Response(
             200,
             json={
