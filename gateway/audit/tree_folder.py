@@ -41,6 +41,7 @@ class TreeFolder:
         self._writers = ThreadPoolExecutor(_WRITERS, "export")
         self._touched: set[Path] = set()  # folders with new files in them
         self._is_ahead = False  # there may be files that no checkpoint vouches for
+        self._is_publishing = False  # which checkpoint stands is not known
         try:
             self._begin()
         except BaseException:
@@ -57,7 +58,10 @@ class TreeFolder:
         trace: TracebackType | None,
     ) -> None:
         try:
-            self._clear()
+            # A rename or sync that failed may have taken effect: what it vouches for must stay, and
+            # the next export looks.
+            if not self._is_publishing:
+                self._clear()
         except ExportError:
             if kind is None:
                 raise  # else the first error says more, and the next export clears
@@ -106,8 +110,10 @@ class TreeFolder:
                 lines = "".join(f"{head.size} {first} {last}\n" for first, last in purged)
                 _write_durably(self.path / INCOMING / _PENDING, lines.encode())
                 _sync(self.path / INCOMING)
+            self._is_publishing = True
             self._write(CHECKPOINT_PATH, note)
             _sync(self.path)
+            self._is_publishing = False
             self.head = head
             self._touched.clear()
             self._is_ahead = False
@@ -129,6 +135,7 @@ class TreeFolder:
             elif INCOMING not in names and next(find_surplus(self.path, 0), None):
                 raise ExportError(f"{self.path} has lost its checkpoint: name a new folder")
             if INCOMING in names:
+                _sync(self.path)  # the checkpoint may stand since, and not be durable yet
                 self._is_ahead = True
                 self._remove_purged()
                 self._clear()
