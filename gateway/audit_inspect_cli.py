@@ -26,10 +26,12 @@ from gateway.errors import InputError, VerificationError
 from gateway.reading.reading import read_entries
 from gateway.reading.rows import Located, Row
 from gateway.sources import open_source
+from gateway.transparency.entry import Entry
 from gateway.transparency.report import printable
 
 _COULD_NOT_CHECK = 2
 _WIDTH = 80
+_SEQ_DIGITS = 10
 _JUDGED = ("decisions", "evaluations")
 
 Found = tuple[Located, list[Row]]
@@ -75,8 +77,10 @@ def inspect(
         raise typer.Exit(_COULD_NOT_CHECK) from None
     if as_json:
         typer.echo(json.dumps([entry_value(*one) for one in found]))
-    else:
+    elif found:
         Console(width=_WIDTH).print(_table(found))
+    else:
+        typer.echo("No entry says that.", err=True)
 
 
 def entry_value(located: Located, rows: list[Row]) -> dict[str, Any]:
@@ -109,31 +113,45 @@ def entry_value(located: Located, rows: list[Row]) -> dict[str, Any]:
 
 def _table(found: list[Found]) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), width=_WIDTH)
-    for heading, width in (("SEQ", 8), ("TIME (UTC)", 19), ("TYPE", 16), ("ACTOR", 10)):
+    for heading, width in (("SEQ", 6), ("TIME (UTC)", 19), ("TYPE", 16), ("ACTOR", 11)):
         table.add_column(
-            heading, min_width=width, max_width=width, no_wrap=True, overflow="ellipsis"
+            heading,
+            min_width=width,
+            max_width=_SEQ_DIGITS if heading == "SEQ" else width,
+            no_wrap=True,
+            overflow="ellipsis",
         )
-    table.add_column("WHAT", no_wrap=True, overflow="ellipsis", ratio=1)
+    table.add_column("WHAT", overflow="fold", ratio=1)
     for located, rows in found:
         entry = located.entry
-        cells = ["", "unreadable", "", located.problem]
+        cells, what = ["", "unreadable", ""], _one_line(located.problem)
         if entry is not None:
             when = format_time(entry.time_us)[:19].replace("T", " ")
-            cells = [when, entry.type, entry.actor.rsplit("/", 1)[-1], _what(located, rows)]
+            cells, what = [when, entry.type, entry.actor.rsplit("/", 1)[-1]], _what(entry, rows)
         seq = str(located.seq) if located.seq >= 0 else "?"
-        table.add_row(*(Text(printable(cell)) for cell in (seq, *cells)))
+        table.add_row(*(Text(printable(cell)) for cell in (seq, *cells)), what)
     return table
 
 
-def _what(located: Located, rows: list[Row]) -> str:
-    """Verdicts in a few words, most protective first; of others the body."""
-    entry = located.entry
-    assert entry is not None
+def _what(entry: Entry, rows: list[Row]) -> Text:
+    """Verdicts counted, most protective first; of others what they tell, else the body."""
     if entry.type not in _JUDGED:
-        return canonical.encode(entry.body).decode()
+        why = [str(row.change.get("justification") or "") for row in rows]
+        told = [text for text in (*(row.detail for row in rows), *why) if text]
+        return _one_line(", ".join(told) or canonical.encode(entry.body).decode())
     counts: dict[str, int] = {}
+    overruled: dict[str, int] = {}
     for row in rows:
-        said = " ".join([row.action or "?", row.effect, *row.controls[:1]]).strip()
-        counts[said] = counts.get(said, 0) + max(row.count, 1)
-    ordered = sorted(counts, key=lambda said: (not said.startswith("keep"), said))
-    return ", ".join(f"{counts[said]} {said}" for said in ordered)
+        action = row.action or "?"
+        counts[action] = counts.get(action, 0) + max(row.count, 1)
+        if row.effect != "permitted":
+            overruled[action] = overruled.get(action, 0) + max(row.count, 1)
+    told = []
+    for action in sorted(counts, key=lambda action: (action != "keep", action)):
+        by_rule = f" ({overruled[action]} overridden)" if action in overruled else ""
+        told.append(f"{counts[action]} {action}{by_rule}")
+    return Text(printable(", ".join(told)))
+
+
+def _one_line(text: str) -> Text:
+    return Text(printable(text), no_wrap=True, overflow="ellipsis")

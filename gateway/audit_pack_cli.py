@@ -58,7 +58,7 @@ def pack(
         return
     typer.echo(
         f"{out}: {packed.entries:,} entries, {packed.proofs:,} proofs, {packed.policies} policy "
-        f"bundles, {packed.bytes / 1_000_000:.1f} MB. Open READ-ME-FIRST.html in it."
+        f"bundles, {packed.bytes / 1_000_000:.1f} MB\nopen READ-ME-FIRST.html in it"
     )
 
 

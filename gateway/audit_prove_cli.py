@@ -51,7 +51,7 @@ def prove(
         os.replace(fresh, path)
     except OSError as error:
         raise ConfigError(f"cannot write {path}: {error.strerror}") from None
-    typer.echo(f"{path}: entry {seq}; check it with `gateway audit check-proof {path} --key VKEY`")
+    typer.echo(f"{path}: entry {seq}\ncheck it: gateway audit check-proof {path} --key VKEY")
 
 
 def check_proof(

@@ -130,7 +130,7 @@ async def _run(
 
 
 def _headline(first: int, last: int, size: int | None, seed: int) -> str:
-    what = "every verdict" if size is None else f"{size:,} verdicts by chance (seed {seed})"
+    what = "every verdict" if size is None else f"at most {size:,} verdicts by chance (seed {seed})"
     return f"{what} of entries {first:,} to {last:,}"
 
 

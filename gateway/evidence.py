@@ -117,23 +117,28 @@ def _recorded_vault(
     not the log's key looks at a copy, and changes nothing in it."""
     actor = f"spiffe://{config.trust_domain}/gateway/command-line"
     purpose = f"gateway {command} by {_account()}"
-    try:
-        verifier = _log_verifier(config)
-        recorder = OpeningRecorder(database, verifier, SystemClock(), actor, purpose)
-    except LogUnavailableError as error:
-        return vault, f"the log does not say that payloads were opened here: {error}"
-    return RecordedVault(vault, recorder), None
+    why = ""
+    for path in (config.log.next_checkpoint_key, config.log.checkpoint_key):
+        if path is None:
+            continue
+        try:
+            verifier = _log_verifier(config.log.origin, path)
+            recorder = OpeningRecorder(database, verifier, SystemClock(), actor, purpose)
+        except LogUnavailableError as error:
+            why = str(error)
+        else:
+            return RecordedVault(vault, recorder), None
+    return vault, f"the log does not say that payloads were opened here: {why}"
 
 
-def _log_verifier(config: GatewayConfig) -> Verifier:
-    path = config.log.checkpoint_key
+def _log_verifier(origin: str, path: Path) -> Verifier:
     try:
         key = load_pem_private_key(path.read_bytes(), password=None)
     except (OSError, ValueError, TypeError):
         raise LogUnavailableError(f"its key is not here ({path.name})") from None
     if not isinstance(key, Ed25519PrivateKey):
         raise LogUnavailableError(f"{path.name} is no key of a log")
-    return Signer(config.log.origin, key).verifier
+    return Signer(origin, key).verifier
 
 
 def _account() -> str:

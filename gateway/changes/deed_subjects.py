@@ -10,7 +10,7 @@ from gateway.changes.records import refuse_unless, text_of
 from gateway.changes.state import Hold, Kind
 from gateway.errors import ChangeRefusedError
 from gateway.transparency.errors import NoteError
-from gateway.transparency.notes import Verifier
+from gateway.transparency.notes import Verifier, short_vkey
 
 MAX_MONTH_KEYS = 200
 MAX_CLASSES = 500
@@ -169,7 +169,7 @@ def describe_hold(hold: Hold) -> str:
 
 def short_key(vkey: str) -> str:
     """A vkey without its long part: name and key id."""
-    return vkey.rpartition("+")[0]
+    return short_vkey(vkey)
 
 
 def _parse_entry_purge(subject: Mapping[str, Any]) -> EntryPurge:

@@ -41,11 +41,15 @@ def deed_view(state: Governance, change: Change) -> View | None:
     }
 
 
+def _payloads(count: int) -> str:
+    return "1 payload" if count == 1 else f"{count:,} payloads"
+
+
 def _lines(state: Governance, deed: Deed) -> list[str]:
     match deed:
         case PayloadPurge():
             return [
-                f"destroys the keys of {deed.payloads:,} payloads, and so the payloads: verdicts "
+                f"destroys the keys of {_payloads(deed.payloads)}, which go with them: verdicts "
                 "stay, what they were about goes",
                 *map(_month_line, deed.month_keys),
             ]
@@ -58,7 +62,7 @@ def _lines(state: Governance, deed: Deed) -> list[str]:
             ]
         case Erasure():
             return [
-                f"destroys {len(deed.classes):,} payloads with key and salt, for request "
+                f"destroys {_payloads(len(deed.classes))} with key and salt, for request "
                 f"{deed.request}; nobody brings them back",
                 *map(_month_line, deed.months),
             ]

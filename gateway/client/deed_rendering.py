@@ -70,7 +70,9 @@ def print_matched(console: Console, value: Value) -> None:
             shown(", ".join(kept[key])),
         )
     console.print(table)
-    console.print(f"{sum(counts.values()):,} classes match; --stage asks for their erasure.")
+    total = sum(counts.values())
+    match = "1 class matches" if total == 1 else f"{total:,} classes match"
+    console.print(f"{match}; --stage asks for the erasure.")
 
 
 def print_holds(console: Console, value: Value) -> None:

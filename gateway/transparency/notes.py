@@ -153,6 +153,11 @@ def format_vkey(name: str, key_id: bytes, blob: bytes) -> str:
     return f"{name}+{key_id.hex()}+{base64.b64encode(blob).decode()}"
 
 
+def short_vkey(vkey: str) -> str:
+    """`<name>+<key id>`: enough to tell keys apart. What follows is base64, which has `+`, too."""
+    return "+".join(vkey.split("+", 2)[:2])
+
+
 def sign_note(text: str, signers: Sequence[Signer]) -> str:
     """The note of `text`, signed by each signer in order; raises NoteError for a bad text."""
     _check_text(text)

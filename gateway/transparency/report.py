@@ -11,7 +11,7 @@ from gateway.errors import VerificationError
 from gateway.transparency.blocks import Depth
 from gateway.transparency.checkpoint import Checkpoint, read_unverified_checkpoint
 from gateway.transparency.errors import SourceError
-from gateway.transparency.notes import MAX_NOTE_BYTES, Verifier
+from gateway.transparency.notes import MAX_NOTE_BYTES, Verifier, short_vkey
 from gateway.transparency.parallel import start_processes
 from gateway.transparency.resume import Resume
 from gateway.transparency.source import TellingSource
@@ -171,7 +171,7 @@ def describe(verdict: Verdict) -> Iterator[tuple[str, str]]:
     if flags := [flag for flag in verdict.flags if flag != Flag.CLOCK]:
         yield "flags", ", ".join(flags)
     if len(verdict.keys) > 1:
-        yield "keys", " -> ".join(printable(vkey.rpartition("+")[0]) for vkey in verdict.keys)
+        yield "keys", " -> ".join(printable(short_vkey(vkey)) for vkey in verdict.keys)
     for remark in verdict.remarks:
         yield "note", printable(remark)
     yield "what to do", verdict.remedy
@@ -188,7 +188,8 @@ def printable(text: str) -> str:
 
 
 def _read_text_of(verdict: Verdict) -> str:
-    text = f"{verdict.entries} entries that hold, {verdict.checkpoints} checkpoints"
+    sealed = "checkpoint" if verdict.checkpoints == 1 else "checkpoints"
+    text = f"{verdict.entries} entries that hold, {verdict.checkpoints} {sealed}"
     if verdict.earlier:
         text += f"; {verdict.earlier} of the entries were verified earlier"
     if verdict.purged_entries:

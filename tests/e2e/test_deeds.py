@@ -84,7 +84,7 @@ def test_one_persons_payloads_are_erased_by_two_people(gateway: LiveGateway) -> 
             "justification": "the right to be forgotten",
         }
         id = _got(people.alice.post("/v1/deeds", json=deed))["id"]
-        assert "destroys 1 payloads" in people.show(id)["deed"]["does"][0]
+        assert "destroys 1 payload " in people.show(id)["deed"]["does"][0]
         _do(people, id)
         assert _got(people.alice.post("/v1/deeds/match", json=wish))["classes"] == []
     _verify_whole_but(gateway, "ERASED")

@@ -128,7 +128,7 @@ def test_an_approver_sees_what_exactly_is_removed_and_a_gateway_does_it(
     match = ("erase", "--attribute", "process.owner=alice", "--request", "DSR-7")
     shown = words(terminal.told(Role.AUTHOR, *match))
     assert "2026-03 eu-west-1 standard 2" in shown
-    assert "2 classes match; --stage asks for their erasure." in shown
+    assert "2 classes match; --stage asks for the erasure." in shown
     id = terminal.id_of(Role.AUTHOR, *match, "--stage", *WHY)
     listed = words(terminal.told(Role.APPROVER, "change", "list"))
     assert "erasure staged 2 payloads" in listed

@@ -11,6 +11,7 @@ from gateway.transparency.notes import (
     MAX_SIGNATURES,
     Verifier,
     open_note,
+    short_vkey,
     sign_note,
 )
 from tests.unit.transparency.logs import make_signer
@@ -151,3 +152,8 @@ def test_signer_does_not_show_its_key() -> None:
     signer = make_signer(5)
     assert Ed25519PrivateKey.from_private_bytes(seed)
     assert "private" not in repr(signer).lower()
+
+
+def test_a_short_key_is_name_and_key_id_whatever_its_base64_holds() -> None:
+    assert short_vkey(GO_VKEY) == "PeterNeumann+c74f20a3"
+    assert short_vkey("one/log+0a1b2c3d+AQ+b/+c=") == "one/log+0a1b2c3d"
