@@ -40,6 +40,8 @@ _AS_ZEROS = bytes.maketrans(b"0123456789", b"0" * 10)
 _NUMBER = rb"(?:0|[1-9][0-9]{0,14}+)"
 _NUMBERS = rb"\[%b(?:,%b)*+\]" % (_NUMBER, _NUMBER)
 _NUMBER_TABLE = re.compile(rb"\[%b(?:,%b)*+\]" % (_NUMBERS, _NUMBERS))
+_BODY = b'","body":'
+_MOST_KEPT, _KEPT_BYTES = 4_096, 256
 _ITEM = b'{"class":"'
 _PLAIN_TYPE = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_")
 _READ_WHOLE = frozenset(
@@ -104,6 +106,10 @@ class BlockReader:
     def __init__(self, origin: str, depth: Depth) -> None:
         self._log = b',"log":' + canonical.encode(origin) + b',"prev":"'
         self._depth = depth
+        self._decode = canonical.decode if depth is Depth.CANONICAL else canonical.decode_any
+        # Beginnings up to the body, and squeezed bodies, that were found to hold: many recur.
+        self._actors: set[bytes] = set()
+        self._bodies: set[bytes] = set()
 
     def read(self, rows: Sequence[Row], first: int, prev: bytes | None) -> Block | None:
         """The block of rows that must be entries `first` and on; `prev` is the leaf hash before
@@ -172,7 +178,7 @@ class BlockReader:
         is_sorted = sorted(times) == times
         if types is None or not _are_times(times, is_sorted=is_sorted):
             return None
-        if self._depth is not Depth.BYTES and not self._have_fields(datas):
+        if self._depth is not Depth.BYTES and not self._have_fields(datas, cuts, start):
             return None
         clock_seq = None
         if not is_sorted:
@@ -193,23 +199,42 @@ class BlockReader:
             ]
         ).encode()
 
-    def _have_fields(self, datas: Sequence[bytes]) -> bool:
-        """Whether what the end of the bytes does not show is as it must be."""
-        decode = canonical.decode if self._depth is Depth.CANONICAL else canonical.decode_any
+    def _have_fields(self, datas: Sequence[bytes], cuts: Sequence[int], start: int) -> bool:
+        """Whether all is as it must be up to the end, which begins `start` bytes before the cut."""
         try:
-            for data in datas:
-                value = decode(squeeze(data))
-                # The end showed all others; JSON's object has each name once.
-                if (
-                    type(value) is not dict
-                    or value.keys() != ENTRY_FIELDS
-                    or type(value["actor"]) is not str
-                    or not value["actor"]
-                    or type(value["body"]) is not dict
-                ):
+            for data, cut in zip(datas, cuts, strict=True):
+                at = data.find(_BODY) + len(_BODY)
+                if data[:at] not in self._actors:
+                    if not self._learn(data):
+                        return False
+                    continue
+                body = squeeze(data[at : cut - start])
+                if body not in self._bodies and not self._is_body(body):
                     return False
         except CanonicalError:
             return False
+        return True
+
+    def _is_body(self, body: bytes) -> bool:
+        """In a list, so that it is one value and as deep as in an entry."""
+        value = self._decode(b"[" + body + b"]")
+        if type(value) is not list or len(value) != 1 or type(value[0]) is not dict:
+            return False
+        if len(body) <= _KEPT_BYTES and len(self._bodies) < _MOST_KEPT:
+            self._bodies.add(body)
+        return True
+
+    def _learn(self, data: bytes) -> bool:
+        """Read a whole entry, and remember its beginning. The end showed all other fields."""
+        value = self._decode(squeeze(data))
+        if type(value) is not dict or value.keys() != ENTRY_FIELDS:
+            return False
+        actor = value["actor"]
+        if type(actor) is not str or not actor or type(value["body"]) is not dict:
+            return False
+        beginning = b'{"actor":' + canonical.encode(actor) + b',"body":'
+        if data.startswith(beginning) and len(self._actors) < _MOST_KEPT:
+            self._actors.add(beginning)
         return True
 
 
