@@ -22,8 +22,8 @@ from gateway.transparency.notes import Signer
 from gateway.transparency.segments import log_folder
 from gateway.transparency.sqlite_source import SqliteSource
 from tests.fakes.live_bundles import begin_with, small
-from tests.fakes.live_gateway import LiveGateway, end, proposals
-from tests.fakes.live_people import people_at
+from tests.fakes.live_gateway import LiveGateway, end, proposals, run
+from tests.fakes.live_people import People, await_true, people_at
 from tests.tamper.mutation import Case
 
 ENTRIES = 300  # more than a tile
@@ -115,6 +115,60 @@ def _archive(database: Path, folder: Path) -> Path:
     return folder
 
 
+@contextmanager
+def governed_world(folder: Path) -> Iterator[World]:
+    """A gateway that erased a payload and handed the log's key over, each by two people."""
+    gateway = LiveGateway.make(folder / "place")
+    begin_with(gateway, small(gateway, 1))
+    keys = gateway.workplace.folder / "keys"
+    done = run("gateway", "keys", "checkpoint-key", "--out", str(keys / "next.key"),
+               "--origin", gateway.verifier.name)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    named = "checkpoint_key: keys/checkpoint.key"
+    gateway.set(named, f"{named}\n  next_checkpoint_key: keys/next.key")
+    try:
+        gateway.start()
+        with gateway.client(gateway.collector("edge-7")) as client, people_at(gateway) as people:
+            _decide(client, 0)
+            classes = _classes(gateway)[:1]
+            _do(people, "erasure", {"classes": classes, "request": "DSR-7"})
+            _decide(client, 1)
+            old, new = gateway.verifier.vkey, (keys / "next.vkey").read_text().strip()
+            _do(people, "key", {"new": new, "old": old})
+            _decide(client, 2)
+        gateway.stop()
+    finally:
+        end(gateway)
+    database = folder / "log.db"
+    _copy(gateway.workplace.database, database)
+    newest = folder / "newest.checkpoint"
+    with closing(sqlite3.connect(database)) as connection:
+        query = "SELECT note FROM checkpoints ORDER BY size DESC LIMIT 1"
+        newest.write_text(connection.execute(query).fetchone()[0])
+    origin = gateway.verifier.name
+    signer = Signer(origin, _read_key(keys / "next.key"))
+    first = Signer(origin, _read_key(keys / "checkpoint.key"))
+    yield World(database, database, (newest,), signer, first, {})
+
+
+def _classes(gateway: LiveGateway) -> list[str]:
+    with closing(sqlite3.connect(gateway.workplace.database)) as connection:
+        return [row[0] for row in connection.execute("SELECT class_id FROM payloads")]
+
+
+def _do(people: People, kind: str, subject: dict[str, object]) -> None:
+    """Alice asks, Bob approves, the gateway does it."""
+    asked = {"kind": kind, "subject": subject, "justification": "as agreed"}
+    answer = people.alice.post("/v1/deeds", json=asked)
+    assert answer.is_success, answer.text
+    change_id = answer.json()["id"]
+    people.approve(change_id)
+    await_true(
+        lambda: bool(people.show(change_id)["stage"] == "active"),
+        lambda: f"{change_id} is not done",
+    )
+
+
 def _decide(client: httpx.Client, part: int) -> None:
     started = time.monotonic()
     for number in range(ENTRIES // PARTS):
@@ -132,7 +186,10 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def _private_key(gateway: LiveGateway) -> Ed25519PrivateKey:
-    path = gateway.workplace.log_key.with_suffix(".key")
+    return _read_key(gateway.workplace.log_key.with_suffix(".key"))
+
+
+def _read_key(path: Path) -> Ed25519PrivateKey:
     key = load_pem_private_key(path.read_bytes(), password=None)
     assert isinstance(key, Ed25519PrivateKey)
     return key

@@ -41,7 +41,7 @@ def one_bundle_in_place_of_another(case: Case) -> None:
     replace(partial, whole[:at])
 
 
-@mutation("truncated bundle", "ROLLBACK", "folder")
+@mutation("truncated bundle", "TAMPERED", "folder")
 def a_bundle_cut_below_the_checkpoint(case: Case) -> None:
     edit(newest_partial(case.evidence / BUNDLES), lambda data: data[: len(data) // 2])
 
@@ -63,7 +63,7 @@ def an_older_export(case: Case) -> None:
     shutil.copytree(case.earlier, case.evidence)
 
 
-@mutation("edited checkpoint", "UNVERIFIABLE", "folder")
+@mutation("edited checkpoint", "TAMPERED", "folder")
 def the_checkpoint_of_another_key(case: Case) -> None:
     path = case.evidence / "checkpoint"
     size = int(path.read_text().split("\n")[1])
@@ -110,6 +110,7 @@ def the_last_segment(case: Case) -> None:
 
 @mutation("torn write", "CRASH_TAIL", "archive")
 def the_last_segment_torn(case: Case) -> None:
+    del case.anchors[1:]  # which is as old as what holds
     edit(segments(case)[-1], lambda data: data[: len(data) - 100])
     for note in sorted(case.evidence.rglob("checkpoints/*"))[-1:]:
         unlink(note)
