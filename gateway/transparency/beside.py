@@ -97,7 +97,17 @@ class Payloads:
         self._gone: dict[str, dict[str, int]] = {}
         self._more_gone: dict[str, int] = {}
         self._kept = 0
+        self._restored: list[tuple[int, int, int]] = []  # seq, first and last recovered entry
+        self.lost = 0  # in a disaster, as entries say
         self.problem: Finding | None = None
+
+    def note_restored(self, seq: int, body: Mapping[str, Any]) -> None:
+        """A `log.restored` entry: what was recovered came from an archive, which has no payload."""
+        try:
+            first, last = int(body["recovered"]["first"]), int(body["recovered"]["last"])
+        except (KeyError, TypeError, ValueError):
+            return
+        self._restored.append((seq, first, min(last, seq - 1)))
 
     def note_evaluations(self, count: int) -> None:
         """An entry evaluated so many classes, each with its payload."""
@@ -135,7 +145,9 @@ class Payloads:
             if removals.is_month_purged(month_key, sealed):
                 continue
             for class_id, seq in classes.items():
-                if not removals.is_erased(class_id, sealed):
+                if self._is_lost(seq, sealed):
+                    self.lost += 1
+                elif not removals.is_erased(class_id, sealed):
                     sentence = (
                         f"The payload of class {class_id[:64]} (sealed by entry {seq}) is gone, "
                         "and no approved deed under a checkpoint says so."
@@ -143,7 +155,7 @@ class Payloads:
                     )
                     self.problem = Finding(Word.MISSING, seq, sentence)
                     return
-            if self._more_gone.get(month_key, 0) > len(removals.classes):
+            if self._more_gone.get(month_key, 0) > len(removals.classes) and not self._restored:
                 sentence = f"Payloads of {month_key[:200]} are gone, and no deed says so."
                 self.problem = Finding(Word.MISSING, None, sentence)
                 return
@@ -157,6 +169,7 @@ class Payloads:
             "unnamed": self._unnamed,
             "gone": {month: dict(classes) for month, classes in self._gone.items()},
             "more_gone": dict(self._more_gone),
+            "restored": [list(one) for one in self._restored],
         }
 
     def restore(self, value: Mapping[str, Any]) -> None:
@@ -164,8 +177,15 @@ class Payloads:
         self.named, self._unnamed = int(value["named"]), int(value["unnamed"])
         self._gone = {month: dict(classes) for month, classes in value["gone"].items()}
         self._more_gone = dict(value["more_gone"])
+        self._restored = [(int(a), int(b), int(c)) for a, b, c in value["restored"]]
         self._kept = sum(map(len, self._gone.values()))
         self._is_fresh = False
+
+    def _is_lost(self, named_by: int, sealed: int) -> bool:
+        """Whether a sealed entry says that the payloads of that entry were lost."""
+        return any(
+            seq < sealed and first <= named_by <= last for seq, first, last in self._restored
+        )
 
     def _note_gone(self, month_key: str, class_id: str, seq: int) -> None:
         classes = self._gone.setdefault(month_key, {})
@@ -193,7 +213,7 @@ class Payloads:
             return  # a log from before entries named payloads
         count, slack = self._source.count_payloads(), max(self._unnamed, 0)
         most = (self._found if self._is_fresh else self.named) + slack
-        least = self.named - len(removals.classes) - removals.purged_payloads
+        least = self.named - len(removals.classes) - removals.purged_payloads - self.lost
         if removals.gaps:  # evaluations that were purged may have had payloads that nobody named
             most = max(most, count)
         if count > most:

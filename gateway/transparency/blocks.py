@@ -31,6 +31,7 @@ from gateway.transparency.source import Row
 OPENED = "log.opened"
 EVALUATIONS = "evaluations"
 PAYLOADS_SEALED = "payloads.sealed"
+RESTORED = "log.restored"
 
 _TYPE = b'","type":"'
 _END = b'","v":1}'
@@ -45,7 +46,7 @@ _MOST_KEPT, _KEPT_BYTES = 4_096, 256
 _ITEM = b'{"class":"'
 _PLAIN_TYPE = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_")
 _READ_WHOLE = frozenset(
-    name.encode() for name in (*JOURNAL_TYPES, OPENED, EVALUATIONS, PAYLOADS_SEALED)
+    name.encode() for name in (*JOURNAL_TYPES, OPENED, EVALUATIONS, PAYLOADS_SEALED, RESTORED)
 )
 
 

@@ -185,6 +185,19 @@ def succession_note_of(entry: bytes) -> str | None:
     return note if isinstance(note, str) else None
 
 
+def remark_of(note: Value) -> str:
+    """What a verifier says of a log that names another one before it. Who signed the statement is
+    not looked at: that needs the old log's key and the people's."""
+    try:
+        if not isinstance(note, str):
+            raise SuccessionError("it is no text")
+        statement = read_unverified_succession(note)
+    except SuccessionError as error:
+        return f"Entry 0 says that this log succeeds another, and its statement is none: {error}."
+    sentence = statement.sentence
+    return f"{sentence[:1].upper()}{sentence[1:]}, as entry 0 says; verify {statement.old}, too."
+
+
 def verify_opening(
     entry: bytes, proof: Sequence[bytes], head: Checkpoint, statement: Succession
 ) -> None:

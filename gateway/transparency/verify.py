@@ -123,7 +123,9 @@ class _Run:
             state = state_of(walk)
             walk.finish()
         except Finding as found:
+            self.remarks += walk.remarks()
             return conclude_broken(walk, self._source, self._origin, found)
+        self.remarks += walk.remarks()
         verdict = conclude_whole(walk, self._origin, self._source.tail_problem())
         if self._resume and verdict.word in WHOLE:
             self._resume.save(self._origin, state)

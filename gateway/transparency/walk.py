@@ -8,7 +8,14 @@ from collections.abc import Sequence
 
 from gateway.canonical import Value
 from gateway.transparency.beside import JournalIndex, Payloads, StoredEdges
-from gateway.transparency.blocks import EVALUATIONS, OPENED, PAYLOADS_SEALED, Block, Special
+from gateway.transparency.blocks import (
+    EVALUATIONS,
+    OPENED,
+    PAYLOADS_SEALED,
+    RESTORED,
+    Block,
+    Special,
+)
 from gateway.transparency.entry import GENESIS
 from gateway.transparency.errors import NoteError, SignatureError, UnsignedError
 from gateway.transparency.finding import Finding, missing
@@ -21,6 +28,7 @@ from gateway.transparency.removals import Removals
 from gateway.transparency.seals import Claim, Kind, Seal, Seals
 from gateway.transparency.source import LogSource, database_of
 from gateway.transparency.stored_tiles import StoredTiles
+from gateway.transparency.succession import SUCCEEDS, remark_of
 from gateway.transparency.verdict import Word
 
 
@@ -52,6 +60,7 @@ class Walk:
         self.unusable: str | None = None  # why an outside checkpoint says nothing
         self.link_problem: Finding | None = None
         self.newest_journal = -1
+        self.succeeds: Value = None  # the statement in entry 0, unverified
 
     def begin_late(self, size: int, base: CompactRange) -> None:
         """Entries before `size` are not in the evidence; of the tree over them, the edge is."""
@@ -100,6 +109,11 @@ class Walk:
         if type_ == OPENED:
             if seq == 0:
                 self.chain.note_opening(body)
+                self.succeeds = body.get(SUCCEEDS)
+            return
+        if type_ == RESTORED:
+            if self.payloads:
+                self.payloads.note_restored(seq, body)
             return
         if type_ == HANDED_OVER:
             self.chain.note_handover(seq, body)
@@ -140,6 +154,15 @@ class Walk:
         """Whether something was found that counts at the end; such a walk is not gone on from."""
         parts = (self.journal, self.edges, self.tiles, self.payloads)
         return self.link_problem is not None or any(part and part.problem for part in parts)
+
+    def remarks(self) -> list[str]:
+        """What is worth knowing besides, after `finish`: of disasters that the log says it had."""
+        told = [] if self.succeeds is None else [remark_of(self.succeeds)]
+        if self.payloads and self.payloads.lost:
+            told.append(
+                f"LOST: {self.payloads.lost} payloads, in a disaster, as a log.restored entry says."
+            )
+        return told
 
     def finish(self) -> None:
         """All entries and seals were met: what lies beside the entries; raises the first Finding

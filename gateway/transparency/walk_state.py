@@ -25,6 +25,7 @@ def state_of(walk: Walk) -> dict[str, Value]:
         "checkpoints": walk.checkpoints,
         "anchors": [list(anchor) for anchor in walk.anchors],
         "newest_journal": walk.newest_journal,
+        "succeeds": walk.succeeds,
         "chain": walk.chain.as_value(),
         "tree": walk.tree.as_value(),
         "tiles": walk.tiles.as_value(),
@@ -42,6 +43,7 @@ def restore(walk: Walk, value: Mapping[str, Any]) -> None:
     walk.sealed, walk.checkpoints = int(value["sealed"]), int(value["checkpoints"])
     walk.anchors = [(int(size), str(root)) for size, root in value["anchors"]]
     walk.newest_journal = int(value["newest_journal"])
+    walk.succeeds = value["succeeds"]
     walk.chain.restore(value["chain"])
     walk.tree.restore(value["tree"])
     walk.removals.restore(value["removals"])

@@ -27,10 +27,20 @@ from gateway.restoring import Reason, Restored, restore
 from gateway.storage.archive_store import SqlSealedLog
 from gateway.transparency.checkpoint import open_checkpoint
 from gateway.transparency.entry import parse_entry
+from gateway.transparency.sqlite_source import SqliteSource
+from gateway.transparency.verdict import Word
+from gateway.transparency.verify import verify_log
 from tests.fakes.backups import Disaster, make_disaster, settle_in
 from tests.fakes.keys import MemoryKeyService
 from tests.fakes.log import ACTOR, ORIGIN
-from tests.fakes.sql_logs import SIGNER, note, open_engine, open_log, stored_entries
+from tests.fakes.sql_logs import (
+    SIGNER,
+    note,
+    open_engine,
+    open_log,
+    payload,
+    stored_entries,
+)
 
 WHY = Reason("root", "the disk burnt", "INC-7")
 
@@ -113,6 +123,32 @@ def test_with_an_archive_all_is_here_again_and_the_log_says_so(
         "approval_id": "INC-7",
     }
     start(place)
+    with SqliteSource(tmp_path / "log.db") as source:
+        anchored = open_checkpoint(disaster.newest(), SIGNER.verifier)
+        verdict = verify_log(source, ORIGIN, SIGNER.verifier, [anchored])
+    assert (verdict.word, verdict.exit_code) == (Word.ERASED, 0), verdict.sentence
+    assert verdict.remarks == ("LOST: 1 payloads, in a disaster, as a log.restored entry says.",)
+
+
+def test_a_payload_that_was_not_lost_then_is_missing(
+    disaster: Disaster, anchor: Path, tmp_path: Path
+) -> None:
+    place = settle_in(tmp_path, disaster.archive)
+    put_back(place, disaster, anchor)
+    engine = open_engine(tmp_path / "log.db")
+
+    async def go_on() -> None:
+        log = await open_log(engine)
+        await log.append([note("sealed afterwards")], [payload("3" * 48)])
+        await log.aclose()
+
+    asyncio.run(go_on())
+    engine.dispose()
+    with closing(sqlite3.connect(tmp_path / "log.db")) as database, database:
+        database.execute("DELETE FROM payloads WHERE class_id LIKE '333%'")
+    with SqliteSource(tmp_path / "log.db") as source:
+        verdict = verify_log(source, ORIGIN, SIGNER.verifier)
+    assert verdict.word is Word.MISSING
 
 
 def test_restoring_signs_nothing(disaster: Disaster, anchor: Path, tmp_path: Path) -> None:
