@@ -51,6 +51,12 @@ class Writer:
         self.look()
         return places
 
+    async def watch(self) -> None:
+        """Look all the time, until cancelled."""
+        while True:
+            self.look()
+            await asyncio.sleep(0.0005)
+
     def look(self) -> None:
         """Take the newest checkpoint, as a collector does."""
         newest = self._log.checkpoint()
@@ -80,7 +86,7 @@ async def append_with_small_wal(world: World) -> None:
 async def _append(world: World, engine: Engine) -> None:
     log = await open_log(engine, interval_seconds=0.0)
     writer = Writer(world, log)
-    writer.look()
+    watching = asyncio.create_task(writer.watch())
     await writer.append([note("one")])
     await writer.append([note("two"), note("three")], [payload("1" * 48)])
     newest = await log.heads()
@@ -90,6 +96,7 @@ async def _append(world: World, engine: Engine) -> None:
     newest = await log.heads()
     await writer.append([record("change.staged", _prior(newest.journal))], after=newest.journal)
     await log.aclose()
+    watching.cancel()
     writer.look()
     engine.dispose()
 

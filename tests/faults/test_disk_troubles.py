@@ -14,7 +14,8 @@ from gateway.errors import LogUnavailableError
 from tests.fakes.disk_cases import CASES
 from tests.fakes.disk_child import Child, End, Run, Scenario, child
 from tests.fakes.disk_logs import DATABASE, assert_log_recovers, assert_whole
-from tests.fakes.disk_sweep import Bench
+from tests.fakes.disk_sweep import Bench, Death, seeded
+from tests.fakes.disk_trees import export_as_it_grows
 from tests.fakes.disk_troubles import (
     BOUND,
     BURSTS,
@@ -25,10 +26,12 @@ from tests.fakes.disk_troubles import (
     until_healthy,
 )
 from tests.fakes.failing_disk import FailingDisk, Fault, Mode, why_not
+from tests.fakes.power_loss import Survival
 from tests.fakes.sql_logs import note, open_engine, open_log
 
 needs_disk = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
 MEGABYTE = 2**20
+FAIL, PERSISTED = Mode.FAIL, Mode.PERSISTED
 
 
 @pytest.fixture(scope="module")
@@ -86,15 +89,31 @@ def test_a_slow_disk_has_a_bounded_queue_and_callers_past_it_are_told_at_once(
 def test_a_database_that_cannot_have_a_write_ahead_log_is_refused(
     process: Child, tmp_path: Path
 ) -> None:
-    """SQLite goes on with a rollback journal then, whose commits a loss of power may undo."""
+    """SQLite goes on with a rollback journal then, whose commits a power loss may undo: the first
+    answer is looked up on a machine that died just after it."""
     bench = Bench(CASES[0], process, tmp_path)
     calls = [call for call in bench.run().run.calls if call.path.endswith("-journal")]
     assert calls
-    for call in calls:
-        for mode in (Mode.FAIL, Mode.PERSISTED):
-            made = bench.run(Fault(mode, call.number))
-            if made.run.end is End.FINISHED:
-                assert_log_recovers(made.folder, made.run.told)
+    for fault in [Fault(mode, call.number) for call in calls for mode in (FAIL, PERSISTED)]:
+        made = bench.run(fault)
+        answers = [at for at, call in enumerate(made.run.calls) if b'"answer"' in call.data]
+        if answers:
+            bench.die(made, Death(answers[0] + 1, Survival.NOTHING, 0), str(fault))
+
+
+def test_an_export_whose_checkpoint_may_stand_keeps_its_tiles(
+    process: Child, tmp_path: Path
+) -> None:
+    """Its rename, or the sync after it, is told to have failed and took effect."""
+    case = next(case for case in CASES if case.scenario is export_as_it_grows)
+    bench = Bench(case, process, tmp_path)
+    measured = bench.run().run.calls
+    renames = [call.number for call in measured if call.other.endswith("/checkpoint")]
+    assert len(renames) == 3
+    randomness = seeded("export")
+    for number in renames:
+        bench.strike(Fault(PERSISTED, number), randomness)
+        bench.strike(Fault(FAIL, number + 1), randomness)
 
 
 HOLDER = """
