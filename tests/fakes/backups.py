@@ -107,6 +107,7 @@ async def _govern(engine: Engine) -> str:
                 floor_note="", id=None, activation=None)  # fmt: skip
     added = (await _protect(journal, "^ledger-")).journal
     await _note(journal, "change.approved", BOB, id=f"c{added}", bundle="", losses_hash="")
+    await _protect(journal, "^edge-")
     month = f"{ORIGIN}/{REGION}/standard/{format_time(SystemClock().now_us())[:7]}"
     subject: dict[str, canonical.Value] = {"classes": [ERASED], "months": [month], "request": "R"}
     staged = await _note(journal, "change.staged", ALICE, kind="erasure", subject=subject)
