@@ -76,6 +76,7 @@ async def inquiry_of(
     SourceError for a kept file that is no checkpoint of this log, StorageError.
     """
     log = config.log.origin
+    await asyncio.to_thread(_verify_open, log, database)
     told = await ask_outside(config, database, held, clock, seconds=seconds)
     for sentence in told.silent:
         _log.warning("not asked how far the log was seen", reason=sentence)
@@ -245,6 +246,11 @@ def _sightings_of_backups(config: GatewayConfig, verifiers: Sequence[Verifier]) 
     except SourceError as error:
         _log.warning("a backup's checkpoint is not used", reason=str(error))
         return []
+
+
+def _verify_open(log: str, database: Engine) -> None:
+    with read_transaction(database) as connection:
+        _refuse_closed(log, read_first_entries(connection))
 
 
 def _refuse_closed(log: str, first_entries: Iterable[tuple[str, bytes]]) -> None:
