@@ -260,6 +260,8 @@ class Sequencer:
             self._advance(built)
             if handed_over is not None:
                 self._take_turn(handed_over)
+            if built.removals:  # what is gone is explained by sealed entries alone
+                self.seal()
             self._vault.keep(batch)
             return built.outcomes
         raise LogUnavailableError("month keys were made or deleted by others at each try")

@@ -1,5 +1,5 @@
-"""Each mutation of a real log has its word, the same by the command and by the stand-alone verifier,
-and none verifies OK."""
+"""Each mutation of a real log has its word, the same by the command and by the stand-alone
+verifier, and none verifies OK."""
 
 import json
 from collections.abc import Iterator
