@@ -43,7 +43,8 @@ class FolderStore:
                 _write_synced(beside, content)
                 os.link(beside, target)
             finally:
-                beside.unlink(missing_ok=True)
+                with suppress(OSError):  # a name too many, which nobody reads
+                    beside.unlink(missing_ok=True)
             _sync_folder(target.parent)
         except FileExistsError:
             return False
@@ -71,7 +72,10 @@ class FolderStore:
         if not self._path.exists():
             return
         try:
-            for name in sorted(FolderReader(self._path).names()):
+            names = sorted(FolderReader(self._path).names())
+            for folder in {(self._path / name).parent for name in names}:
+                _sync_folder(folder)  # whoever wrote them may have died, or failed, before that
+            for name in names:
                 if name.startswith(prefix) and name >= start:
                     stat = (self._path / name).stat()
                     yield Version(name, "", stat.st_mtime_ns // 1000, stat.st_size)

@@ -8,7 +8,7 @@ says that there may be files beyond the checkpoint, which then go.
 import fcntl
 import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
@@ -88,8 +88,10 @@ class TreeFolder:
         this returns. Raises ExportError."""
         fresh = [(place, data) for place, data in tiles if place.needed_size() > self.size]
         self._is_ahead = self._is_ahead or bool(fresh)
-        for done in [self._writers.submit(self._write, place.path, data) for place, data in fresh]:
-            with self._writing(self.path):
+        at_work = [self._writers.submit(self._write, place.path, data) for place, data in fresh]
+        wait(at_work)  # all of them: what one of them left later would not be cleared
+        with self._writing(self.path):
+            for done in at_work:
                 done.result()
         for place, data in fresh:
             self.written_files += 1
