@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(CURDIR)/.parts/bin:$(PATH)
 .DEFAULT_GOAL := help
-.PHONY: help demo test faults faults-disk reloads lint types contracts policies controls mutants mutants-sample interop writers interop-witness bench bench-impact requirements clean
+.PHONY: help demo test faults faults-disk reloads lint types contracts policies controls mutants mutants-sample interop writers interop-witness bench bench-audit bench-impact requirements clean
 
 help:  ## what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -94,6 +94,9 @@ interop-witness: $(VENV)/dev.ok .parts/bin/litewitness  ## torchwood's litewitne
 
 bench: $(VENV)/dev.ok .parts/bin/opa  ## verdicts per second beside the real OPA, in one run
 	@$(BIN)/python -m bench.decisions
+
+bench-audit: $(VENV)/dev.ok .parts/bin/postgres  ## append, verify, export and prove, beside the machine's own limits
+	@$(BIN)/python -m bench.audit
 
 bench-impact: $(VENV)/dev.ok .parts/bin/opa  ## a million recorded verdicts under a candidate
 	@$(BIN)/python -m bench.impact

@@ -1,7 +1,7 @@
 """The audit log: appending, verifying, exporting and proving, beside what the machine itself can do
 with the same bytes in the same run.
 
-    python -m bench.audit [--short] [--seed N] [--postgresql URL]
+    python -m bench.audit [--short] [--seed N] [--no-postgresql]
 """
 
 import argparse
@@ -14,6 +14,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from bench.audit_log import ENTRY_BYTES, BenchLog, bodies
 from bench.processes import run_watched
 from gateway.clock import SystemClock
 from gateway.demo.workplace import source_root
+from tests.fakes.postgresql import running_postgres
 
 ROOT = source_root()
 OUT = ROOT / "bench" / "out" / "audit.json"
@@ -175,7 +177,7 @@ def run_bench(bench: Bench, sizes: Sequence[int], postgresql: str, run_seconds: 
     if postgresql:
         measure_append(bench, "postgresql", postgresql, run_seconds)
     else:
-        bench.console.print("  PostgreSQL is not measured: no server was named (--postgresql)")
+        bench.console.print("  PostgreSQL is not measured (--no-postgresql)")
     for size in sizes:
         bench.console.print(f"{size:,} entries:")
         log = build(bench, size)
@@ -231,14 +233,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=20261125)
     parser.add_argument("--short", action="store_true", help="10,000 entries, short runs")
-    parser.add_argument("--postgresql", default="", help="postgresql://… of an empty database")
+    parser.add_argument("--no-postgresql", action="store_true", help="SQLite alone")
     asked = parser.parse_args()
     OUT.parent.mkdir(parents=True, exist_ok=True)
     console = Console(highlight=False)
     sizes, run_seconds = (SIZES[:1], 1.0) if asked.short else (SIZES, SECONDS_PER_APPEND_RUN)
-    with tempfile.TemporaryDirectory(dir=OUT.parent) as name:
+    with tempfile.TemporaryDirectory(dir=OUT.parent) as name, ExitStack() as stack:
         bench = Bench(Path(name), asked.seed, console)
-        run_bench(bench, sizes, asked.postgresql, run_seconds)
+        server = None if asked.no_postgresql else stack.enter_context(running_postgres())
+        url = "" if server is None else server.url(server.new_database())
+        run_bench(bench, sizes, url, run_seconds)
     made = document(bench, sizes)
     OUT.write_text(json.dumps(made, indent=1) + "\n")
     print_document(console, made)
