@@ -1,20 +1,18 @@
 """`gateway audit export`: the log in a form that others read."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from gateway.audit.export import Exported, export_tree
-from gateway.audit.export import Progress as OnProgress
 from gateway.audit_rows import NameAll, Range, export_rows
 from gateway.chosen_rows import (
     ActorOption,
@@ -44,6 +42,11 @@ from gateway.reading.selection import Selection
 from gateway.transparency.report import read_key
 from gateway.transparency.source import LogSource
 from gateway.transparency.sources import TlsFiles
+
+if TYPE_CHECKING:  # half a second of imports that other commands do not wait for
+    from gateway.audit.export import Exported
+
+OnProgress = Callable[[int, int], None]
 
 _MEGABYTE = 1_000_000
 
@@ -99,6 +102,8 @@ def export(
     lies. Rows: what a decision cites stands in its row. With names or --process the payloads of
     processes are opened, and the log says so.
     """
+    from gateway.audit.export import export_tree
+
     verifier = None if key is None else read_key(key)
     selection = parse_selection(type_, since, until, actor, collector, control, process)
     opened = open_chosen_source(
@@ -153,7 +158,7 @@ def _naming(config: Path | None, has_names: bool) -> Iterator[NameAll | None]:
         yield partial(name_classes, evidence.vault)
 
 
-def _sentence(folder: Path, exported: Exported) -> str:
+def _sentence(folder: Path, exported: "Exported") -> str:
     new = exported.size - exported.from_size
     if not new:
         return f"{folder}: {exported.size:,} entries of {exported.origin}, nothing new."

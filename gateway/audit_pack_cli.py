@@ -9,11 +9,7 @@ import typer
 
 from gateway.clock import SystemClock
 from gateway.configuration import GatewayConfig, database_url, load_configuration
-from gateway.opening import signer_of
-from gateway.pack.writing import Asked, write_pack
 from gateway.sources import open_source
-from gateway.storage.bundles_store import SqlBundleStore
-from gateway.storage.engine import open_database
 
 _SQLITE = "sqlite:///"
 
@@ -34,6 +30,12 @@ def pack(
     The whole log is in it; `--from` and `--to` say for which entries there are rows and, for the
     first thousand, proof files. Names of processes are not in it.
     """
+    # What other commands do not wait for.
+    from gateway.opening import signer_of
+    from gateway.pack.writing import Asked, write_pack
+    from gateway.storage.bundles_store import SqlBundleStore
+    from gateway.storage.engine import open_database
+
     settings = load_configuration(config)
     verifier = signer_of(settings).verifier
     url = database_url(settings, config)

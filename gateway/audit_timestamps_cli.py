@@ -3,17 +3,18 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from gateway.audit.stamped import CheckedStamp, check_stamps
-from gateway.audit.timestamps import read_authorities
 from gateway.errors import GatewayError
 from gateway.transparency.report import printable, read_key
+
+if TYPE_CHECKING:  # half a second of imports that other commands do not wait for
+    from gateway.audit.stamped import CheckedStamp
 
 _NOT_HELD, _COULD_NOT = 1, 2
 _WIDTH = 80
@@ -42,6 +43,9 @@ def timestamps(
     Exit code 0: all hold. 1: one does not. 2: could not check, or there is none. Verify the log
     itself with `gateway audit verify`.
     """
+    from gateway.audit.stamped import check_stamps
+    from gateway.audit.timestamps import read_authorities
+
     try:
         authorities = [found for path in tsa_ca for found in read_authorities(Path(path))]
         verifier = read_key(key) if key is not None else None
@@ -59,7 +63,7 @@ def timestamps(
         raise typer.Exit(_NOT_HELD)
 
 
-def _show(checked: list[CheckedStamp], *, is_key_known: bool) -> None:
+def _show(checked: list["CheckedStamp"], *, is_key_known: bool) -> None:
     console = Console(width=_WIDTH)
     if not checked:
         console.print("This log has no timestamps.")

@@ -71,6 +71,7 @@ def print_closing(console: Console, folder: Path, claims: Mapping[str, bool]) ->
         soft_wrap=True,
     )
     console.print(f"  .venv/bin/gateway audit inspect {shown}/log.db --limit 10", soft_wrap=True)
+    console.print(f"  .venv/bin/gateway audit replay --config {shown}/gateway.yaml", soft_wrap=True)
     console.print(f"  .venv/bin/gateway serve --config {shown}/gateway.yaml", soft_wrap=True)
 
 

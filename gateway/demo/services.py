@@ -69,13 +69,30 @@ def run_collector(workplace: Workplace) -> dict[str, Any]:
     return document
 
 
-def verify(workplace: Workplace, database: Path) -> tuple[int, dict[str, Any]]:
+def archive(workplace: Workplace) -> Ran:
+    """`gateway audit archive --now`: what was signed since the gateway's own last time."""
+    return run_script(
+        "gateway", "audit", "archive", "--config", str(workplace.gateway_yaml), "--now"
+    )
+
+
+def prove(workplace: Workplace, seq: int) -> Ran:
+    """`gateway audit prove`, and what `check-proof` says of the file with the public key alone."""
+    proof, key = str(workplace.folder / f"entry-{seq}.tlog-proof"), str(workplace.log_key)
+    log = str(workplace.database)
+    made = run_script("gateway", "audit", "prove", str(seq), "--database", log, "--out", proof)
+    if made.code:
+        return made
+    return run_script("gateway", "audit", "check-proof", proof, "--key", key)
+
+
+def verify(workplace: Workplace, source: Path) -> tuple[int, dict[str, Any]]:
     """`gateway audit verify --json` with the collector's checkpoint as the outside anchor."""
     ran = run_script(
         "gateway",
         "audit",
         "verify",
-        str(database),
+        str(source),
         "--key",
         str(workplace.log_key),
         "--checkpoint",

@@ -11,7 +11,7 @@ from rich.markup import escape
 
 from gateway.clock import SystemClock
 from gateway.demo.pictures import print_classes, print_closing, print_ledger
-from gateway.demo.services import run_collector, running_gateway, verify
+from gateway.demo.services import archive, prove, run_collector, running_gateway, verify
 from gateway.demo.stand_ins import INTERPRETED, OPTIONAL, PROTECTED, running_stand_ins
 from gateway.demo.workplace import Workplace, make_workplace
 
@@ -89,7 +89,14 @@ def _audit(console: Console, workplace: Workplace, claims: Claims) -> None:
     code, verdict = verify(workplace, workplace.database)
     console.print(f"[bold green]{verdict['verdict']}[/] {escape(verdict['sentence'])}")
     claims["the log verifies against the collector's own checkpoint"] = code == 0
-    _title(console, 6, "One byte of a copy is changed")
+    seq = _newest_decisions(workplace.database)
+    proven = prove(workplace, seq)
+    console.print(escape(proven.output.partition("\n")[0] or proven.errors.strip()))
+    claims[
+        f"one file and the public key prove entry {seq}, a collector's request"
+    ] = not proven.code
+    _archive(console, workplace, claims)
+    _title(console, 7, "One byte of a copy is changed")
     copy = workplace.folder / "tampered.db"
     shutil.copy2(workplace.database, copy)
     changed = _change_one_byte(copy)
@@ -99,6 +106,23 @@ def _audit(console: Console, workplace: Workplace, claims: Claims) -> None:
     claims[f"the verifier names entry {changed}"] = (
         code == 1 and verdict["verdict"] == "TAMPERED" and verdict["first_bad_seq"] == changed
     )
+
+
+def _archive(console: Console, workplace: Workplace, claims: Claims) -> None:
+    _title(console, 6, "The archive alone, as if the database were lost")
+    written = archive(workplace)
+    code, verdict = verify(workplace, workplace.archive)
+    console.print(f"[bold green]{verdict['verdict']}[/] {escape(verdict['sentence'])}")
+    claims["the archive alone verifies, without the database"] = not written.code and code == 0
+
+
+def _newest_decisions(database: Path) -> int:
+    with sqlite3.connect(database) as connection:
+        (seq,) = connection.execute(
+            "SELECT max(seq) FROM entries WHERE instr(bytes, ?)", (b'"type":"decisions"',)
+        ).fetchone()
+    connection.close()
+    return int(seq)
 
 
 def _change_one_byte(database: Path) -> int:

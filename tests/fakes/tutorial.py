@@ -7,8 +7,10 @@
 
 In expected output `…` is any text within a line, and a line of it alone is any number of lines;
 several spaces are any number of spaces, because columns move with what stands in them.
-What differs from run to run and is used again (change ids, hashes, revisions) is written as it once
-looked: its first showing names it, and the same text means the same value from there on.
+What differs from run to run and is used again (change ids, hashes, revisions, addresses of this
+machine with a port of five digits) is written as it once looked: its first showing names it, and
+the same text means the same value from there on. So is a number that the words name (`number=17`).
+Numbers that a block names with `any=17` are any numbers, in that block's output.
 """
 
 import os
@@ -23,8 +25,10 @@ from pathlib import Path
 ELLIPSIS = "…"
 COMMAND_SECONDS = 120.0
 _FENCE = re.compile(r"^```(?P<info>[a-z][^\n]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
-_NAMES = re.compile(r"\b(?:[0-9a-f]{64}|[0-9]+-[0-9a-f]{16}|c[0-9]{1,6})\b")
+_NAMED = r"[0-9a-f]{64}|[0-9]+-[0-9a-f]{16}|c[0-9]{1,6}|127\.0\.0\.1:[0-9]{5}"
 _FORMS = (
+    (re.compile(r"[0-9]+"), "[0-9]+"),
+    (re.compile(r"127.*"), r"127\.0\.0\.1:[0-9]+"),
     (re.compile(r"[0-9a-f]{64}"), "[0-9a-f]{64}"),
     (re.compile(r"[0-9]+-[0-9a-f]{16}"), "[0-9]+-[0-9a-f]{16}"),
     (re.compile(r"c[0-9]+"), "c[0-9]+"),
@@ -46,8 +50,12 @@ class Block:
     @property
     def exit_code(self) -> int:
         """What its commands end with."""
-        codes = [word.removeprefix("exit=") for word in self.words if word.startswith("exit=")]
+        codes = self.told("exit=")
         return int(codes[0]) if codes else 0
+
+    def told(self, word: str) -> list[str]:
+        """What stands behind the word, `number=` say, each time."""
+        return [one.removeprefix(word) for one in self.words if one.startswith(word)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +98,18 @@ class Bindings:
     """The actual values of what the page names."""
 
     values: dict[str, str] = field(default_factory=dict)
+    numbers: set[str] = field(default_factory=set)
+    passing: set[str] = field(default_factory=set)
+
+    @property
+    def names(self) -> re.Pattern[str]:
+        """What is a name: a form of its own, a number that was declared, a value given before."""
+        told = sorted({*self.numbers, *self.passing, *self.values}, key=len, reverse=True)
+        return re.compile(rf"\b(?:{'|'.join([*map(re.escape, told), _NAMED])})\b")
 
     def filled(self, text: str) -> str:
         """The text with every named value that is known."""
-        return _NAMES.sub(lambda found: self.values.get(found[0], found[0]), text)
+        return self.names.sub(lambda found: self.values.get(found[0], found[0]), text)
 
     def match(self, expected: tuple[str, ...], printed: str) -> bool:
         """Whether the output is as expected; then new names are bound."""
@@ -115,12 +131,14 @@ class Bindings:
 
     def _line(self, line: str, order: list[str]) -> str:
         parts, at = [], 0
-        for found in _NAMES.finditer(line):
+        for found in self.names.finditer(line):
             parts += [_loose(line[at : found.start()]), self._name(found[0], order)]
             at = found.end()
         return "".join([*parts, _loose(line[at:])])
 
     def _name(self, name: str, order: list[str]) -> str:
+        if name in self.passing:
+            return "[0-9]+"
         if name in self.values:
             return re.escape(self.values[name])
         if name in order:
@@ -143,6 +161,8 @@ class Tutorial:
         if block.words[0] == "diff":
             apply_diff(block, self.folder)
             return
+        self.bindings.numbers.update(block.told("number="))
+        self.bindings.passing = set(block.told("any="))
         for command in read_commands(block):
             if "background" in block.words:
                 self._start(command)
@@ -223,14 +243,17 @@ def apply_diff(block: Block, folder: Path) -> None:
 
 
 def commands_folder(folder: Path) -> Path:
-    """`gateway` and `collector` of this installation as commands in a folder of their own."""
+    """`gateway`, `collector` and `python` of this installation, in a folder of their own."""
     commands = folder / ".commands"
     if not commands.exists():
         commands.mkdir()
+        options = {"python": ""}  # by a script: a link to it would leave the environment
         for name in ("gateway", "collector"):
             code = f"import sys; sys.argv[0] = '{name}'; from {name}.cli import main; main()"
+            options[name] = f'-c "{code}"'
+        for name, option in options.items():
             script = commands / name
-            script.write_text(f'#!/bin/sh\nexec {sys.executable} -c "{code}" "$@"\n')
+            script.write_text(f'#!/bin/sh\nexec {sys.executable} {option} "$@"\n')
             script.chmod(0o755)
     return commands
 
