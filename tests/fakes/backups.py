@@ -28,7 +28,7 @@ from gateway.configuration import GatewayConfig, load_configuration
 from gateway.storage import log_store
 from gateway.storage.archive_store import SqlSealedLog
 from gateway.storage.bundles_store import SqlBundleStore
-from gateway.storage.engine import Engine, read_transaction
+from gateway.storage.engine import Engine, open_database, read_transaction
 from gateway.transparency.archive_reader import FolderReader
 from gateway.transparency.archive_source import ArchiveSource
 from gateway.transparency.segments import log_folder
@@ -48,15 +48,17 @@ KEY_SEED = b"checkpoint key of the tests 0001"  # SIGNER's
 
 @dataclass(frozen=True)
 class Disaster:
-    """`database` went on after `backup` was taken; `archive` has all of it."""
+    """`database` went on after `backup` was taken; `archive` has all of it. `url`: where the
+    database is no file."""
 
     database: Path
     backup: Path
     archive: Path
+    url: str = ""
 
     def newest(self) -> str:
         """The newest checkpoint that anybody has seen."""
-        engine = open_engine(self.database)
+        engine = open_database(self.url or f"sqlite:///{self.database}")
         try:
             with read_transaction(engine) as connection:
                 row = log_store.read_last_checkpoint(connection, ORIGIN)
@@ -70,15 +72,15 @@ class Disaster:
         return ArchiveSource(FolderReader(self.archive))
 
 
-def make_disaster(folder: Path) -> Disaster:
+def make_disaster(folder: Path, url: str = "") -> Disaster:
     """Entries, a backup, more entries with an erasure and a payload among them, an archive."""
     database = folder / "log.db"
-    engine = open_engine(database)
+    engine = open_database(url) if url else open_engine(database)
     SqlBundleStore(engine).put(BUNDLE, b"the bundle")
     _write(engine, IN_BACKUP, (payload(ERASED),))
     erasure = asyncio.run(_govern(engine))
     backup, _ = take_backup(
-        f"sqlite:///{database}", [SIGNER.verifier], folder / "backups", REGION, NOW_US
+        url or f"sqlite:///{database}", [SIGNER.verifier], folder / "backups", REGION, NOW_US
     )
     archive = folder / "archive" / log_folder(ORIGIN)
     for _ in range(2):
@@ -87,7 +89,7 @@ def make_disaster(folder: Path) -> Disaster:
     asyncio.run(_erase(engine, erasure))
     _archive(engine, archive)
     engine.dispose()
-    return Disaster(database, backup, archive)
+    return Disaster(database, backup, archive, url)
 
 
 def _write(engine: Engine, count: int, payloads: tuple[Payload, ...]) -> None:
