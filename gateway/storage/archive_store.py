@@ -65,7 +65,9 @@ class SqlSealedLog:
         )
         smallest = self._heads().where(size > first).order_by(size).limit(1)
         with read_transaction(self._engine) as connection:
-            for query in (witnessed, largest, smallest):
+            seam = self._next_seam(connection, first)
+            at_seam = self._heads().where(size == seam, size <= first + most)
+            for query in (at_seam, witnessed, largest, smallest):
                 if (found := self._read_head(connection, query)) is not None:
                     return found
         return None
@@ -94,6 +96,12 @@ class SqlSealedLog:
         with read_transaction(self._engine) as connection:
             rows = connection.execute(query).all()
         return [row[1] for at, row in enumerate(rows) if row[0] == first + at]
+
+    def _next_seam(self, connection: Connection, first: int) -> int:
+        """The size at which the next hand-over of keys is signed by both; 0 for none. A segment
+        ends there: without that checkpoint nobody could follow the hand-over in an archive."""
+        seqs = self._journal(connection, _HANDED_OVER)
+        return next((seq + 1 for seq in seqs if seq >= first), 0)
 
     def _heads(self) -> Select[int, bytes, str]:
         columns = checkpoints.c
