@@ -21,6 +21,9 @@ _BATCH_ROWS = 2_000
 _PATIENCE_SECONDS = 600.0  # a damaged index may mean sorting the whole log before the first row
 _TILE_WIDTH, _HASH_BYTES = 256, 32
 _NAMED_LOGS = 5
+_PLACE = " || '/' || ".join(
+    f"payloads.{name}" for name in ("log", "region", "retention_class", "month")
+)
 _BESIDE = ("tiles", "journal", "payloads", "payload_keys", "month_keys")
 _TABLES = ("entries", "checkpoints", "cosigned", *_BESIDE)
 _BEGIN = (
@@ -167,18 +170,41 @@ class PostgresSource:
     def payloads(self, class_ids: Collection[str]) -> Mapping[str, StoredPayload]:
         """As DatabaseSource."""
         query = (
-            "SELECT payloads.class_id, sha256(sealed), month_key, month_keys.id IS NOT NULL "
-            "FROM payloads LEFT JOIN payload_keys ON payload_keys.class_id = payloads.class_id "
+            f"SELECT payloads.class_id, sha256(sealed), month_key, {_PLACE}, "  # noqa: S608 - our own
+            "month_keys.id IS NOT NULL FROM payloads "
+            "LEFT JOIN payload_keys ON payload_keys.class_id = payloads.class_id "
             "LEFT JOIN month_keys ON month_keys.id = payload_keys.month_key "
             "WHERE payloads.log = %s AND payloads.class_id = ANY(%s)"
         )
         rows = self._rows("payloads", query, self.origin, list(class_ids))
         return {
             class_id: StoredPayload(
-                digest, month_key or "", has_key=month_key is not None, has_month_key=has_month
+                digest,
+                month_key or "",
+                place,
+                has_key=month_key is not None,
+                has_month_key=has_month,
             )
-            for class_id, digest, month_key, has_month in rows
+            for class_id, digest, month_key, place, has_month in rows
         }
+
+    def classes_held(self, class_ids: Collection[str]) -> set[str]:
+        """As DatabaseSource."""
+        return self._those_in("payloads", "class_id", class_ids) | self._those_in(
+            "payload_keys", "class_id", class_ids
+        )
+
+    def months_held(self, month_keys: Collection[str]) -> set[str]:
+        """As DatabaseSource."""
+        return self._those_in("payloads", _PLACE, month_keys) | self._those_in(
+            "month_keys", "id", month_keys
+        )
+
+    def _those_in(self, table: str, column: str, values: Collection[str]) -> set[str]:
+        if not values:
+            return set()
+        query = f"SELECT DISTINCT {column} FROM {table} WHERE {column} = ANY(%s)"  # noqa: S608 - our own
+        return {row[0] for row in self._rows(table, query, list(values))}
 
     def _connect(self, url: URL) -> BoundedConnection:
         try:

@@ -12,7 +12,6 @@ from gateway.transparency.source import DatabaseSource
 from gateway.transparency.verdict import Word
 
 _MOST_UNEXPLAINED = 200_000  # class ids kept; past them, numbers of each month
-_AT_ONCE = 500
 
 
 class StoredEdges:
@@ -129,8 +128,8 @@ class Payloads:
             is_row = row is not None and row.sealed_sha256 is not None
             self._found += is_row
             if row is not None and row.sealed_sha256 is not None:
-                is_other = row.has_key and month_key and row.month_key != month_key
-                if row.sealed_sha256.hex() != digest or is_other:
+                places = {row.place, row.month_key} if row.has_key else {row.place}
+                if row.sealed_sha256.hex() != digest or (month_key and places != {month_key}):
                     self._refuse(
                         seq, f"The payload of class {class_id[:64]} is not the one that was sealed."
                     )
@@ -160,6 +159,7 @@ class Payloads:
                 self.problem = Finding(Word.MISSING, None, sentence)
                 return
         self._finish_erased(removals, sealed)
+        self._finish_purged(removals, sealed)
         self._finish_count(removals)
 
     def as_value(self) -> dict[str, Value]:
@@ -197,15 +197,25 @@ class Payloads:
 
     def _finish_erased(self, removals: Removals, sealed: int) -> None:
         erased = [class_id for class_id in removals.classes if removals.is_erased(class_id, sealed)]
-        for at in range(0, len(erased), _AT_ONCE):
-            for class_id, row in self._source.payloads(erased[at : at + _AT_ONCE]).items():
-                if row.has_key or row.sealed_sha256 is not None:
-                    sentence = (
-                        f"The payload of class {class_id[:64]} was erased, as entry "
-                        f"{removals.classes[class_id]} says, and is there again."
-                    )
-                    self._refuse(removals.classes[class_id], sentence)
-                    return
+        for class_id in sorted(self._source.classes_held(erased)):
+            seq = removals.classes[class_id]
+            sentence = (
+                f"The payload of class {class_id[:64]} was erased, as entry {seq} says, and it or "
+                "its key is there again."
+            )
+            self._refuse(seq, sentence)
+            return
+
+    def _finish_purged(self, removals: Removals, sealed: int) -> None:
+        purged = [key for key in removals.months if removals.is_month_purged(key, sealed)]
+        for key in sorted(self._source.months_held(purged)):
+            seq = removals.months[key]
+            sentence = (
+                f"The payloads under month key {key[:200]} were purged, as entry {seq} says, and "
+                "some or their key are there again."
+            )
+            self._refuse(seq, sentence)
+            return
 
     def _finish_count(self, removals: Removals) -> None:
         """Neither more rows than entries name, nor fewer than deeds leave."""

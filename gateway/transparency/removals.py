@@ -13,7 +13,8 @@ PAYLOADS_ERASED = "payloads.erased"
 DEEDS = frozenset({ENTRIES_PURGED, PAYLOADS_PURGED, PAYLOADS_ERASED})
 TYPES = DEEDS | {STAGED, APPROVED, REJECTED}
 
-_KINDS = frozenset({"purge", "erasure"})
+_KIND_OF = {ENTRIES_PURGED: "purge", PAYLOADS_PURGED: "purge", PAYLOADS_ERASED: "erasure"}
+_KINDS = frozenset(_KIND_OF.values())
 _MOST_GAPS = 50_000
 
 
@@ -21,6 +22,7 @@ _MOST_GAPS = 50_000
 class _Asked:
     """A change that waits: who asked for what, and whether a second person approved."""
 
+    kind: str
     author: str
     key: str
     subject: Mapping[str, Any]
@@ -96,7 +98,7 @@ class Removals:
             "classes": dict(self.classes),
             "purged_payloads": self.purged_payloads,
             "asked": {
-                id: [one.author, one.key, dict(one.subject), one.is_approved]
+                id: [one.kind, one.author, one.key, dict(one.subject), one.is_approved]
                 for id, one in self._asked.items()
             },
         }
@@ -112,7 +114,8 @@ class Removals:
     def _stage(self, seq: int, body: Mapping[str, Any]) -> None:
         if body["kind"] in _KINDS:
             author = body["change"]["user"]
-            self._asked[f"c{seq}"] = _Asked(author, body["key"], dict(body["subject"]))
+            subject = dict(body["subject"])
+            self._asked[f"c{seq}"] = _Asked(body["kind"], author, body["key"], subject)
 
     def _approve(self, body: Mapping[str, Any]) -> None:
         asked = self._asked.get(body["id"])
@@ -126,7 +129,7 @@ class Removals:
 
     def _do(self, seq: int, type: str, body: Mapping[str, Any]) -> None:
         asked = self._asked.get(body["id"])
-        if asked is None or not asked.is_approved:
+        if asked is None or not asked.is_approved or asked.kind != _KIND_OF[type]:
             return
         subject = asked.subject
         if type == ENTRIES_PURGED:

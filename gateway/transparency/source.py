@@ -16,10 +16,12 @@ Opener: TypeAlias = Callable[[], "LogSource"]
 @dataclass(frozen=True, slots=True)
 class StoredPayload:
     """What lies beside the log for one class: the sealed bytes' SHA-256 (None: no row), the month
-    key's id, and which keys are there."""
+    key's id, the one that its row's columns say (purges and holds go by these), and which keys are
+    there."""
 
     sealed_sha256: bytes | None
     month_key: str
+    place: str
     has_key: bool
     has_month_key: bool
 
@@ -74,6 +76,12 @@ class DatabaseSource(LogSource, Protocol):
 
     def count_payloads(self) -> int:
         """How many payload rows there are."""
+
+    def classes_held(self, class_ids: Collection[str]) -> set[str]:
+        """Those of which there is a payload or its key."""
+
+    def months_held(self, month_keys: Collection[str]) -> set[str]:
+        """Those month keys that are there, or under which the columns of a payload say it lies."""
 
     def cosigned(self) -> Iterator[StoredRow]:
         """Stored checkpoints with cosignatures: (size, None, note as bytes), in order of size."""

@@ -28,6 +28,9 @@ _TABLES_BESIDE = ("journal", "payloads", "tiles", "payload_keys", "month_keys", 
 _BUSY_SECONDS = 10.0
 _NAMED_LOGS = 5
 _HEADER = b"SQLite format 3\x00"
+_PLACE = " || '/' || ".join(
+    f"payloads.{name}" for name in ("log", "region", "retention_class", "month")
+)
 
 
 class StoredText(bytes):
@@ -159,19 +162,44 @@ class SqliteSource:
         for at in range(0, len(wanted), _MAX_VALUES):
             part = wanted[at : at + _MAX_VALUES]
             query = (
-                "SELECT payloads.class_id, sealed, month_key, month_keys.id FROM payloads "  # noqa: S608 - question marks
-                "LEFT JOIN payload_keys ON payload_keys.class_id = payloads.class_id "
+                f"SELECT payloads.class_id, sealed, month_key, {_PLACE}, month_keys.id "  # noqa: S608 - question marks
+                "FROM payloads LEFT JOIN payload_keys ON payload_keys.class_id = payloads.class_id "
                 "LEFT JOIN month_keys ON month_keys.id = payload_keys.month_key "
                 f"WHERE payloads.log = ? AND payloads.class_id IN ({', '.join('?' * len(part))})"
             )
-            for class_id, sealed, key, month in chain.from_iterable(
+            for class_id, sealed, key, place, month in chain.from_iterable(
                 self._batches(query, self.origin, *part)
             ):
-                digest = sha256(sealed).digest() if isinstance(sealed, bytes) else b""
-                month_key = key.decode(errors="replace") if isinstance(key, bytes) else ""
                 found[class_id.decode(errors="replace")] = StoredPayload(
-                    digest, month_key, has_key=key is not None, has_month_key=month is not None
+                    # Text is what opens nothing, whatever its bytes.
+                    sha256(sealed).digest() if type(sealed) is bytes else b"",
+                    _text(key),
+                    _text(place),
+                    has_key=key is not None,
+                    has_month_key=month is not None,
                 )
+        return found
+
+    def classes_held(self, class_ids: Collection[str]) -> set[str]:
+        """As DatabaseSource."""
+        return self._those_in("payloads", "class_id", class_ids) | self._those_in(
+            "payload_keys", "class_id", class_ids
+        )
+
+    def months_held(self, month_keys: Collection[str]) -> set[str]:
+        """As DatabaseSource."""
+        return self._those_in("payloads", _PLACE, month_keys) | self._those_in(
+            "month_keys", "id", month_keys
+        )
+
+    def _those_in(self, table: str, column: str, values: Collection[str]) -> set[str]:
+        found: set[str] = set()
+        wanted = sorted(values) if self._has(table) else []
+        for at in range(0, len(wanted), _MAX_VALUES):
+            part = wanted[at : at + _MAX_VALUES]
+            marks = ", ".join("?" * len(part))
+            query = f"SELECT DISTINCT {column} FROM {table} WHERE {column} IN ({marks})"  # noqa: S608 - our own names
+            found.update(_text(row[0]) for row in chain.from_iterable(self._batches(query, *part)))
         return found
 
     def _has(self, table: str) -> bool:
@@ -230,6 +258,10 @@ class SqliteSource:
             yield
         except sqlite3.Error as error:
             raise SourceError(_explain(self._path, error)) from None
+
+
+def _text(value: object) -> str:
+    return value.decode(errors="replace") if isinstance(value, bytes) else ""
 
 
 def _connect(path: Path) -> sqlite3.Connection:

@@ -106,6 +106,9 @@ def test_it_is_a_source_like_any_other(address: str, engine: Engine) -> None:
         assert one.has_key
         assert one.has_month_key
         assert one.sealed_sha256 is not None
+        assert one.place == one.month_key
+        assert source.classes_held([f"{0:048x}", "f" * 48]) == {f"{0:048x}"}
+        assert source.months_held([one.month_key, "x"]) == {one.month_key}
         assert list(source.cosigned()) == []
         verdict = verify_log(source, ORIGIN, SIGNER.verifier)
         assert verdict.word is Word.UNANCHORED, verdict.sentence

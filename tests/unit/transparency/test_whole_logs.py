@@ -267,6 +267,44 @@ def test_erased_payload_that_is_back(log: WholeLog) -> None:
     assert sealed(log).word is Word.TAMPERED
 
 
+def test_erased_payloads_key_that_is_back_alone(log: WholeLog) -> None:
+    row = log.database.execute("SELECT * FROM payload_keys LIMIT 1").fetchone()
+    log.erase([row[0]])
+    log.run("INSERT INTO payload_keys VALUES (?, ?, ?)", *row)
+    assert sealed(log).word is Word.TAMPERED
+
+
+@pytest.mark.parametrize("table", ["payloads", "month_keys"])
+def test_purged_month_that_is_back(log: WholeLog, table: str) -> None:
+    row = log.database.execute(f"SELECT * FROM {table} LIMIT 1").fetchone()
+    log.purge_month()
+    log.run(f"INSERT INTO {table} VALUES ({', '.join('?' * len(row))})", *row)
+    verdict = sealed(log)
+    assert (verdict.word, verdict.first_bad_seq) == (Word.TAMPERED, log.purged_by), verdict
+
+
+def test_purge_that_was_approved_as_one_erases_nothing(log: WholeLog) -> None:
+    subject = {"what": "entries", "first": 256, "last": 511, "classes": CLASSES[:1]}
+    change = log.change("purge", subject)
+    for table in ("payload_keys", "payloads"):
+        log.run(f"DELETE FROM {table} WHERE class_id = ?", CLASSES[0])
+    log.entry_of("payloads.erased", {"id": change, "classes": CLASSES[:1], "request": "r"})
+    assert sealed(log).word is Word.MISSING
+
+
+def move_payload(log: WholeLog) -> None:
+    """To where another rule lets it go, and no hold keeps it."""
+    log.run("UPDATE payloads SET retention_class = 'brief' WHERE class_id = ?", CLASSES[3])
+
+
+def age_payload(log: WholeLog) -> None:
+    log.run("UPDATE payloads SET month = '2019-01' WHERE class_id = ?", CLASSES[3])
+
+
+def payload_as_text(log: WholeLog) -> None:
+    log.run("UPDATE payloads SET sealed = CAST(sealed AS TEXT) WHERE class_id = ?", CLASSES[3])
+
+
 def swap_payloads(log: WholeLog) -> None:
     a, b = (
         log.database.execute("SELECT sealed FROM payloads WHERE class_id = ?", (one,)).fetchone()[0]
@@ -346,6 +384,9 @@ def retype_journal_row(log: WholeLog) -> None:
 
 
 BESIDE: list[tuple[Callable[[WholeLog], None], Word]] = [
+    (move_payload, Word.TAMPERED),
+    (age_payload, Word.TAMPERED),
+    (payload_as_text, Word.TAMPERED),
     (swap_payloads, Word.TAMPERED),
     (lose_payload, Word.MISSING),
     (lose_payload_key, Word.MISSING),

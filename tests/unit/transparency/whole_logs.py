@@ -41,6 +41,7 @@ class WholeLog(LogFile):
         self.leaves: list[bytes] = []
         self.newest_journal: int | None = None
         self.now_us = START_US
+        self.purged_by = -1
         self.run("INSERT INTO month_keys VALUES (?, '', '', '2026-01', x'01')", MONTH)
         self.entry_of("log.opened", {"checkpoint_key": self.signer.vkey})
 
@@ -118,7 +119,9 @@ class WholeLog(LogFile):
         for class_id in class_ids:
             sealed = b"sealed " + class_id.encode()
             row = (class_id, ORIGIN, sealed)
-            self.run("INSERT INTO payloads VALUES (?, ?, '2026-01', '', '', ?)", *row)
+            self.run(
+                "INSERT INTO payloads VALUES (?, ?, '2026-01', 'eu-west-1', 'standard', ?)", *row
+            )
             self.run("INSERT INTO payload_keys VALUES (?, ?, x'02')", class_id, MONTH)
             named.append([class_id, hashlib.sha256(sealed).hexdigest()])
         return self.entry_of("payloads.sealed", {"month_key": MONTH, "payloads": named})
@@ -140,7 +143,7 @@ class WholeLog(LogFile):
         for table in ("payloads", "payload_keys", "month_keys"):
             self.run(f"DELETE FROM {table}")
         body = {"id": change, "month_keys": [MONTH], "payloads": count}
-        self.entry_of("payloads.purged", body)
+        self.purged_by = self.entry_of("payloads.purged", body)
 
     def purge_entries(self, first: int, last: int, approver: str = BOB) -> None:
         """Two people let entries go."""
