@@ -50,6 +50,11 @@ class Archiving:
         may take out of the database is below that."""
         return self.status.unbroken if self.status and not self.status.is_ahead else 0
 
+    def verify_held(self, first: int, last: int) -> None:
+        """Read the archive's entries `first` to `last`, which a purge is about to take out of the
+        database. Blocks. Raises ArchiveError and StorageError."""
+        self._archiver.verify_held(first, last)
+
     async def run(self) -> None:
         """Write what is missing, again and again, until cancelled."""
         while True:

@@ -101,6 +101,7 @@ async def open_log(
                 log.vault,
                 _retention(config),
                 archiving.held if archiving is not None else _holds_nothing,
+                archiving.verify_held if archiving is not None else _refuse_unheld,
             ),
             archiving=archiving,
             witnessing=witnessing,
@@ -169,3 +170,7 @@ def _retention(config: GatewayConfig) -> Retention:
 def _holds_nothing() -> int:
     """Without an archive no entry is due: payloads alone."""
     return 0
+
+
+def _refuse_unheld(first: int, last: int) -> None:
+    raise ConfigError(f"entries {first} to {last} are in no archive: the configuration names none")

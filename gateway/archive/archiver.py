@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from gateway.archive.errors import ArchiveError, LockError
-from gateway.archive.holdings import Holdings, is_note, is_segment
+from gateway.archive.holdings import Holdings, is_note, is_segment, verify_held
 from gateway.archive.port import ObjectStore, SealedHead, SealedLog, Version
 from gateway.archive.writing import (
     ArchiveTerms,
@@ -88,6 +88,11 @@ class Archiver:
             self._write_span(gap.first, gap.stop)
         self._write_span(self._holdings.end or self._log.first_whole(), None)
         return self._status(status.sealed)
+
+    def verify_held(self, first: int, last: int) -> None:
+        """Read the archive's entries `first` to `last`; on any thread. Raises ArchiveError and
+        StorageError."""
+        verify_held(self._store, self._log.keys(), first, last)
 
     def _gaps(self) -> list[SegmentPlace]:
         """What the archive lacks before its newest segment; older entries than it has are lacking

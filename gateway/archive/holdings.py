@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
+from gateway.archive.errors import ArchiveError
 from gateway.archive.port import ObjectStore, Version
 from gateway.archive.reading import Objects
 from gateway.transparency.checkpoint import open_checkpoint
@@ -88,6 +89,28 @@ class Holdings:
 
     def _find(self, texts: Iterable[str]) -> None:
         self.findings += [text for text in texts if text not in self.findings]
+
+
+def verify_held(store: ObjectStore, keys: Sequence[Verifier], first: int, last: int) -> None:
+    """Read the segments that hold entries `first` to `last`: what stands under a segment's name is
+    elsewhere believed until somebody needs it. Raises ArchiveError naming the first that one of the
+    keys did not sign, or the first entry that no segment holds."""
+    holdings = Holdings(store)
+    holdings.refresh(keys)
+    at = first
+    for place in holdings.chain:
+        if place.stop <= at or place.first > last:
+            continue
+        if place.first > at:
+            break
+        if not is_segment(holdings.objects(place.name).get(place.name), place, keys):
+            raise ArchiveError(
+                f"{store.place}{place.name} is damaged: no segment that this log's keys signed; "
+                "run `gateway audit archive`"
+            )
+        at = place.stop
+    if at <= last:
+        raise ArchiveError(f"{store.place}: entry {at} is not in the archive")
 
 
 def is_segment(content: bytes, place: SegmentPlace, keys: Sequence[Verifier]) -> bool:

@@ -71,13 +71,16 @@ class SqlRemovals:
         vault: PayloadVault,
         retention: Retention,
         archived_until: Callable[[], int],
+        verify_archived: Callable[[int, int], None],
     ) -> None:
-        """`archived_until()` is how many entries, from the first on, are whole in an archive."""
+        """`archived_until()` is how many entries, from the first on, an archive names;
+        `verify_archived(first, last)` reads them there and raises unless they hold."""
         self._engine = engine
         self._log = log
         self._vault = vault
         self._retention = retention
         self._archived_until = archived_until
+        self._verify_archived = verify_archived
 
     def due(self, now_us: int) -> DuePlan:
         """As Removals."""
@@ -89,6 +92,10 @@ class SqlRemovals:
             until_us = self._retention.entries_until_us(now_us)
             entries = tuple(_due_entries(connection, self._log, stop, until_us))
         return DuePlan(months, entries)
+
+    def verify_archived(self, first: int, last: int) -> None:
+        """As Removals."""
+        self._verify_archived(first, last)
 
     def openable(self) -> Sequence[str]:
         """As Removals."""

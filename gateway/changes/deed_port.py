@@ -53,6 +53,10 @@ class Removals(Protocol):
     def due(self, now_us: int) -> DuePlan:
         """What may be purged at this time by the configured retention."""
 
+    def verify_archived(self, first: int, last: int) -> None:
+        """Read these entries in the archive: soon there is no other copy. Raises GatewayError where
+        one of them is not there or does not hold."""
+
     def openable(self) -> Sequence[str]:
         """The ids of all classes whose payload can still be opened, sorted: what a search by
         attributes has to open."""

@@ -170,6 +170,7 @@ class Deeds:
                 return self._month_purge(change, deed, await self._due())
             case EntryPurge() as deed:
                 due_range(await self._due(), deed.first, deed.last)
+                await asyncio.to_thread(self._removals.verify_archived, deed.first, deed.last)
                 said = {"first": deed.first, "last": deed.last}
                 removal = Removal(first=deed.first, last=deed.last)
                 return self._entry("entries.purged", change, said, "", removal)

@@ -6,6 +6,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from gateway.archive.errors import ArchiveError
 from gateway.changes.deed_port import DueEntries, DueMonth, DuePlan, Month
 from gateway.changes.deed_service import DeedService
 from gateway.changes.deeds import Deeds, KeyHandover
@@ -44,6 +45,7 @@ class FakeRemovals:
     months: list[Month] = field(default_factory=list)
     entries: list[DueEntries] = field(default_factory=list)
     opened: list[str] = field(default_factory=list)
+    damaged: str | None = None  # why the archive does not hold what it names
 
     def due(self, now_us: int) -> DuePlan:
         counts = dict.fromkeys(self.months, 0)
@@ -52,6 +54,10 @@ class FakeRemovals:
                 counts[month] += 1
         months = (DueMonth(key_of(month), month, count) for month, count in counts.items())
         return DuePlan(tuple(months), tuple(self.entries))
+
+    def verify_archived(self, first: int, last: int) -> None:
+        if self.damaged is not None:
+            raise ArchiveError(self.damaged)
 
     def openable(self) -> Sequence[str]:
         return sorted(self.classes)

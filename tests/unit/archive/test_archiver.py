@@ -142,6 +142,27 @@ def test_a_segment_that_was_lost_is_written_again() -> None:
     assert word(log, store) is Word.OK
 
 
+def test_what_a_purge_would_leave_alone_is_read(tmp_path: Path) -> None:
+    log = log_of(8, 16, 24)
+    store = FolderStore(tmp_path / "archive")
+    archiver = Archiver(log, store, TERMS, CLOCK)
+    assert archiver.run_once().unbroken == 24
+    archiver.verify_held(2, 23)
+    path = tmp_path / "archive" / SegmentPlace(8, 15).name
+    path.chmod(0o600)
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    assert Archiver(log, store, TERMS, CLOCK).run_once().unbroken == 24  # by its name
+    archiver.verify_held(0, 7)
+    archiver.verify_held(16, 23)
+    with pytest.raises(ArchiveError, match=r"0008-.*damaged"):
+        archiver.verify_held(0, 23)
+    path.unlink()
+    with pytest.raises(ArchiveError, match="entry 8 is not"):
+        archiver.verify_held(0, 23)
+    with pytest.raises(ArchiveError, match="entry 24 is not"):
+        archiver.verify_held(16, 24)
+
+
 def test_the_oldest_segments_are_written_again_until_their_years_are_over() -> None:
     log, store = log_of(4, 14, 20), MemoryStore()
     Archiver(log, store, TERMS, CLOCK).run_once()

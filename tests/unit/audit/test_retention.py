@@ -45,7 +45,7 @@ def class_of(id: str, region: str, kind: str = "decisions", **attributes: str) -
 
 
 def removals_of(engine: Engine, log: SqlLog, archived: int = 0) -> SqlRemovals:
-    return SqlRemovals(engine, ORIGIN, log.vault, RULES, lambda: archived)
+    return SqlRemovals(engine, ORIGIN, log.vault, RULES, lambda: archived, lambda first, last: None)
 
 
 def at(day: str) -> int:

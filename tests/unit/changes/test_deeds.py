@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from gateway.archive.errors import ArchiveError
 from gateway.audit.port import Removal
 from gateway.changes.approvals import Approving
 from gateway.changes.deed_port import DueEntries
@@ -99,6 +100,21 @@ def test_entries_of_a_due_range_are_purged_with_their_months() -> None:
         id = await approved(queue, "purge", {"what": "entries", "first": 0, "last": 511})
         subject = queue.state.changes[id].subject
         assert (subject["from"], subject["to"]) == ("2019-01", "2019-04")
+        await queue.act()
+        assert queue.log.removals == [Removal(first=0, last=511)]
+
+    play(story)
+
+
+def test_entries_stay_where_the_archives_copy_is_damaged() -> None:
+    async def story(queue: DeedQueue) -> None:
+        queue.removals.entries = [RANGE]
+        await approved(queue, "purge", {"what": "entries", "first": 0, "last": 511})
+        queue.removals.damaged = "a segment is damaged"
+        with pytest.raises(ArchiveError, match="damaged"):
+            await queue.act()
+        assert queue.log.removals == []
+        queue.removals.damaged = None
         await queue.act()
         assert queue.log.removals == [Removal(first=0, last=511)]
 
