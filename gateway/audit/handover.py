@@ -38,8 +38,14 @@ def sign_handover(
     tree: LogTree, rows: Sequence[EntryRow], old: Signer, held: Iterable[Signer]
 ) -> SignedHandover:
     """The signed tree after `rows`, the last of which is the hand-over; raises EntryRefusedError
-    where the key that it names is not `held` here, or is the old one."""
-    vkey = parse_entry(rows[-1].data).body.get("new")
+    where the key that it names is not `held` here, or is the old one, or where it is from another
+    key than signs now: no verifier would follow that."""
+    body = parse_entry(rows[-1].data).body
+    if body.get("old") != old.vkey:
+        raise EntryRefusedError(
+            f"the log cannot be handed over from another key than has its turn, {old.vkey}"
+        )
+    vkey = body.get("new")
     new = next((signer for signer in held if signer.vkey == vkey), None)
     if new is None or new.vkey == old.vkey:
         raise EntryRefusedError("the log cannot be handed over to a key that is not held here")

@@ -300,6 +300,7 @@ class Sequencer:
         """The checkpoint of both keys over a hand-over that was just inserted, stored with it."""
         if not is_handover(groups[0]) or not isinstance(built.outcomes[0], list):
             return None
+        self._history.agree(log_store.read_last_checkpoint(connection, self._log), self._tree)
         made = sign_handover(self._tree, built.rows, self._signer(), self._signers.values())
         self._store_checkpoint(connection, made.tree, made.tree.root(), made.note)
         return made

@@ -235,3 +235,5 @@ class SqlLog:
                 return ask(connection)
         except StorageError as error:
             raise LogUnavailableError(f"the log cannot be read: {error}") from None
+        except ConfigError as error:  # the key was handed over to one that is not held here
+            raise LogUnavailableError(str(error)) from None

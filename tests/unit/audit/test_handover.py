@@ -147,6 +147,51 @@ def test_a_key_that_is_not_held_is_refused_and_nothing_stands(engine: Engine) ->
     asyncio.run(main())
 
 
+@pytest.mark.parametrize("old", [THIRD, Signer("example.org/other", SIGNER._key)])
+def test_a_hand_over_from_another_key_than_signs_is_refused(engine: Engine, old: Signer) -> None:
+    async def main() -> None:
+        log = await opened(engine)
+        with pytest.raises(EntryRefusedError, match="turn"):
+            await log.append([handover(old, NEXT, None)], after=-1)
+        await log.append([note("goes on")])
+        await log.aclose()
+        assert verdict(engine, SIGNER.verifier).word == "OK"
+
+    asyncio.run(main())
+
+
+def test_nothing_is_handed_over_beside_another_history(engine: Engine) -> None:
+    async def main() -> None:
+        log, other = await opened(engine), await opened(engine)
+        await other.append([note("of the other")])
+        await other.aclose()
+        size = max(notes(engine))
+        forged = sign_checkpoint(size, bytes(32), SIGNER)
+        with engine.begin() as connection:
+            connection.exec_driver_sql(
+                "UPDATE checkpoints SET root = ?, note = ? WHERE size = ?",
+                (forged.root, forged.note, size),
+            )
+        with pytest.raises(LogBrokenError, match="another root"):
+            await log.append([handover(SIGNER, NEXT, None)], after=-1)
+        await log.aclose()
+        assert max(notes(engine)) == size
+
+    asyncio.run(main())
+
+
+def test_a_process_without_the_new_key_says_so_to_readers(engine: Engine) -> None:
+    async def main() -> None:
+        first, third = await opened(engine), await opened(engine, SIGNER, None)
+        await first.append([handover(SIGNER, NEXT, None)], after=-1)
+        with pytest.raises(LogUnavailableError, match="turn of"):
+            await third.journal()
+        for log in (first, third):
+            await log.aclose()
+
+    asyncio.run(main())
+
+
 def test_another_process_follows_the_hand_over_or_stops(engine: Engine) -> None:
     async def main() -> None:
         first, second, third = (
