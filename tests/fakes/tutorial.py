@@ -216,7 +216,8 @@ class Tutorial:
 
     def _environment(self) -> dict[str, str]:
         return {**os.environ, "PATH": f"{commands_folder(self.folder)}:{os.environ['PATH']}",
-                "COLUMNS": "80", "TERM": "dumb", "PYTHONUNBUFFERED": "1"}  # fmt: skip
+                "COLUMNS": "80", "TERM": "dumb", "PYTHONUNBUFFERED": "1",
+                "LC_ALL": "C.UTF-8"}  # fmt: skip
 
     def _disagreement(self, command: Command, printed: str) -> TutorialError:
         expected = self.bindings.filled("\n".join(command.expected))
