@@ -18,6 +18,7 @@ from gateway.audit_pack_cli import pack
 from gateway.audit_prove_cli import check_proof, prove
 from gateway.audit_purge_cli import purge
 from gateway.audit_replay_cli import replay
+from gateway.audit_succession_cli import succession
 from gateway.audit_timestamps_cli import timestamps
 from gateway.audit_verify_cli import verify
 from gateway.backup_cli import backup
@@ -50,6 +51,7 @@ audit_app.command()(archive)
 audit_app.command()(inspect)
 audit_app.command()(pack)
 audit_app.command()(replay)
+audit_app.command()(succession)
 audit_app.command()(timestamps)
 audit_app.command()(export)
 audit_app.command()(prove)

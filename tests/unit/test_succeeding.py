@@ -170,6 +170,31 @@ def test_one_person_is_not_enough(place: Place, people: tuple[str, ...]) -> None
         assert database.execute(query, (NEW,)).fetchone() == (0,)
 
 
+def test_an_auditor_checks_who_signed(place: Place) -> None:
+    place.close()
+    place.sign(CAROL, DAVE)
+    place.succeed()
+    people = [str(place.folder / f"{name}.vkey") for name in ("carol", "dave")]
+    asked = ["audit", "succession", str(place.database), "--log", NEW, "--key"]
+
+    def check(key: str, *persons: str, checkpoint: Path = place.anchor) -> tuple[int, str]:
+        named = [argument for one in persons for argument in ("--person", one)]
+        outside = ("--checkpoint", str(checkpoint))
+        done = CliRunner().invoke(app, [*asked, key, *named, *outside])
+        return done.exit_code, done.output
+
+    code, text = check(SIGNER.vkey, *people)
+    assert code == 0
+    assert f"LOST {place.here}..{place.seen - 1}" in text
+    assert check(SIGNER.vkey, people[0])[0] == 1
+    assert check(SIGNER.vkey, *people, checkpoint=place.folder / "none")[0] == 2
+    asked[4] = ORIGIN
+    assert check(SIGNER.vkey, *people) == (
+        2,
+        f"gateway audit succession: log {ORIGIN} succeeds none: its first entry names none\n",
+    )
+
+
 def test_it_is_done_once(place: Place) -> None:
     place.close()
     place.sign(CAROL, DAVE)
