@@ -83,16 +83,25 @@ class KeyChain:
         seam."""
         if not self.has_vouched:
             self.has_vouched = any(is_signed(seal.note, key) for key in self.given)
+        self.settle(seal.note)
         if self._offer is None:
             return
         seq, new = self._offer
         if seal.size == seq + 1 and is_signed(seal.note, new):
-            old = next((key for key in self._turn if is_signed(seal.note, key)), None)
+            others = (key for key in self._turn if key != new)
+            old = next((key for key in others if is_signed(seal.note, key)), None)
             if old is not None:
                 self._past.append(old)
                 self._turn, self._seam = (new,), (seal.size, old)
         if seal.size > seq:
             self._offer = None
+
+    def settle(self, note: str) -> None:
+        """Without entry 0 the first checkpoint that holds says whose turn it is: of the auditor's
+        keys those that signed it, so that one whose turn was over before signs nothing more."""
+        if len(self._turn) > 1:
+            signed = tuple(key for key in self._turn if is_signed(note, key))
+            self._turn = signed or self._turn
 
     def as_value(self) -> dict[str, Value]:
         """The state, to be kept."""

@@ -264,6 +264,7 @@ def _begin_late(walk: Walk, size: int, edge: bytes, note: str) -> None:
         ) from None
     if (opened.size, opened.root) != (size, base.root()):
         raise SourceError(f"the evidence begins at entry {size} with another tree than was signed")
+    walk.chain.settle(note)
     walk.begin_late(size, base)
 
 

@@ -2,10 +2,11 @@
 
 import pickle
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateway import canonical
 from gateway.archive.archiver import Archiver
@@ -18,6 +19,7 @@ from gateway.transparency.archive_source import (
     open_folder_archive,
 )
 from gateway.transparency.errors import SourceError
+from gateway.transparency.notes import Signer, Verifier
 from gateway.transparency.segments import SegmentPlace, checkpoint_name, log_folder
 from gateway.transparency.verdict import Verdict, Word
 from gateway.transparency.verify import verify_log
@@ -218,6 +220,35 @@ def test_an_archive_without_its_oldest_segments_needs_the_purge_that_took_them(
             assert source.start() == (256, log.heads[256].edge, log.heads[256].note)
     assert verify(log, unexplained, 260).word is Word.MISSING
     assert verify(log, if_purged, len(log.data)).word is Word.PURGED
+
+
+class TwoKeys(GrowingLog):
+    """A log of which two keys signed something."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.retired = Signer(ORIGIN, Ed25519PrivateKey.generate())
+
+    def keys(self) -> Sequence[Verifier]:
+        return [self.retired.verifier, self.signer.verifier]
+
+
+def test_a_retired_key_signs_nothing_more_in_an_archive_that_begins_late(tmp_path: Path) -> None:
+    """Entry 0, and with it whose turn it is, is not there: who signed what lies before says so."""
+    log = TwoKeys()
+    grown((256,), log)
+    approve_purge(log, 255)
+    anchor = log.seal().checkpoint(len(log.data))
+    good, log.signer = log.signer, log.retired
+    log.grow(5).seal()
+    log.signer, log.retired = good, log.signer
+    write(log, tmp_path)
+    (tmp_path / log_folder(ORIGIN) / SegmentPlace(0, 255).name).unlink()
+    for keys in (log.keys(), log.keys()[::-1]):
+        with open_folder_archive(tmp_path) as source:
+            verdict = verify_log(source, source.origin, keys, [anchor])
+        assert verdict.word is Word.TAMPERED, verdict
+        assert verdict.proven_before is not None
 
 
 def approve_purge(log: GrowingLog, last: int) -> None:
