@@ -34,8 +34,8 @@ class Tls(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class LogConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The log's name, database URL (`sqlite:///relative.db`) and checkpoint signing key, and the
     one that the log may be handed over to; the region where it lives and those where copies of it
-    may be (empty: its own alone); checkpoints of it that are kept elsewhere, held against it at each
-    start; for how long after a start collectors are listened to before anything is signed."""
+    may be (empty: its own alone); checkpoints of it that are kept elsewhere, held against it at
+    each start; for how long after a start collectors are listened to before anything is signed."""
 
     origin: str
     database: str

@@ -12,11 +12,11 @@ import httpx
 import pytest
 
 from gateway import canonical
-from gateway.opening import open_log
 from gateway.audit.port import Draft, Payload
 from gateway.clock import ManualClock, parse_time
 from gateway.configuration import load_configuration
 from gateway.demo.workplace import TRUST_DOMAIN
+from gateway.opening import open_log
 from gateway.transparency.report import check_database
 from tests.fakes.deeds import class_id
 from tests.fakes.live_gateway import LiveGateway, end

@@ -10,10 +10,10 @@ import httpx
 import pytest
 
 from gateway import canonical
-from gateway.opening import open_log
 from gateway.changes.journal import Journal, JournalDraft
 from gateway.clock import SystemClock, format_time
 from gateway.configuration import load_configuration
+from gateway.opening import open_log
 from tests.fakes.live_bundles import HARD, SOFT, SOFT_CONTROL, begin_with, small
 from tests.fakes.live_gateway import LiveGateway, end
 from tests.fakes.live_log import Reading, verify_whole

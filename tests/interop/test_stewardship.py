@@ -148,7 +148,9 @@ async def running(folder: Path) -> AsyncIterator[Process]:
         async with run_lifecycle(config, log, store, ACTOR, clock, [], keys) as lifecycle:
             traffic = Traffic(SqlRecordedEntries(database, ORIGIN), log.vault)
             removals = FakeRemovals()
-            steward = make_steward(config, lifecycle, log, traffic, clock, ACTOR, removals)
+            steward = make_steward(
+                config, lifecycle, log, traffic, clock, ACTOR, removals, log.can_hand_over
+            )
             process = Process(lifecycle, log)
             async with asyncio.TaskGroup() as beside:
                 tasks = [
