@@ -221,6 +221,8 @@ class Walk:
         ):
             return
         if type(prior) is int and newest < prior < seq and self.removals.is_in_gap(prior):
+            if self.journal is None:
+                return  # in a tree of files the whole bundle goes, with what a purge leaves
             self.link_problem = missing(prior, prior, ", a journal entry, which no purge takes")
             return
         sentence = f"Journal entry {seq} ({type_}) does not name the one before it, {newest}."

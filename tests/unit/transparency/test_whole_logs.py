@@ -5,10 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from gateway.audit.export import export_tree
 from gateway.transparency.blocks import Depth
 from gateway.transparency.checkpoint import sign_checkpoint
 from gateway.transparency.entry import leaf_hash
+from gateway.transparency.folder_source import FolderSource
+from gateway.transparency.sqlite_source import SqliteSource
 from gateway.transparency.verdict import Proof, Verdict, Word
+from gateway.transparency.verify import verify_log
 from tests.unit.transparency.logs import ORIGIN, make_signer
 from tests.unit.transparency.whole_logs import ALICE, MONTH, NEW, WholeLog
 
@@ -229,6 +233,32 @@ def test_journal_entry_that_vanished_with_a_purge(log: WholeLog) -> None:
     log.run("DELETE FROM journal WHERE seq = ?", lost)
     verdict = sealed(log)
     assert (verdict.word, verdict.first_bad_seq) == (Word.MISSING, lost), verdict
+
+
+@pytest.mark.parametrize("is_older", [False, True])
+def test_export_of_a_log_whose_purge_left_journal_entries(
+    tmp_path: Path, log: WholeLog, is_older: bool
+) -> None:
+    """A bundle is there whole or not at all, so that in a tree of files these entries go, too."""
+    log.run("BEGIN")
+    log.fill(700 - log.tree.size)
+    log.change("exception", {"rules": []})
+    log.fill(400)
+    log.change("exception", {"rules": []})
+    log.seal()
+    log.run("COMMIT")
+    folder = tmp_path / "export"
+    if is_older:
+        with SqliteSource(log.path) as source:
+            export_tree(source, folder)
+    log.purge_entries(512, 767)
+    anchor = log.fill(20).seal()
+    with SqliteSource(log.path) as source:
+        export_tree(source, folder)
+    with FolderSource(folder) as source:
+        verdict = verify_log(source, source.origin, log.signer.verifier, [anchor])
+    assert (verdict.word, verdict.purged_entries) == (Word.PURGED, 256), verdict
+    assert log.judge(anchor).purged_entries == 253  # two of the change, one payloads.sealed
 
 
 def test_tile_edited_under_a_purge(log: WholeLog) -> None:
