@@ -15,6 +15,7 @@ from gateway.api.denials import DenialRecorder
 from gateway.api.evidence import evidence_router
 from gateway.api.health import Check, health_router
 from gateway.api.metrics import Metrics
+from gateway.api.succession import succession_router
 from gateway.api.tlog import tlog_router
 from gateway.api.witnessed import witnessed_router
 from gateway.audit.fork_reports import ForkReports
@@ -26,6 +27,7 @@ from gateway.identity.subject import Role, Subject
 from gateway.identity.trust import TrustStore
 from gateway.transparency.tiles import TilePlace
 from gateway.wire.handovers import HandoversAnswer
+from gateway.wire.succession import SuccessionAnswer
 from tests.fakes.decisions import COLLECTOR, FAR_US, Desk, make_desk
 from tests.fakes.log import ACTOR
 from tests.fakes.outer import Outer
@@ -122,6 +124,8 @@ class Service:
         self.checks: dict[str, Check] = {}
         self.outer = Outer(self.desk, self.trust.identify, self.metrics)
         self.cosigned: str | None = "cosigned note"
+        self.heard: list[tuple[str, str]] = []
+        self.succession: SuccessionAnswer | None = SuccessionAnswer("", (), "note")
         self.witnessed = MemoryWitnessedLog(Tree(), 20)
         self.reports = ForkReports(self.desk.log, self.witnessed, [SIGNER.verifier])
         limits = limits or BodyLimits()
@@ -132,7 +136,8 @@ class Service:
         self.app: ASGIApp = create_application(
             {
                 "decisions": decisions_router(decide, report),
-                "evidence": evidence_router(self.evidence, lambda: self.desk.policy),
+                "evidence": evidence_router(self.evidence, lambda: self.desk.policy, self.hear),
+                "succession": succession_router(self.tell_succession),
                 "tlog": tlog_router(self.tiles),
                 "witnessed": witnessed_router(self.newest_cosigned, self.reports, limits, denials),
                 "health": health_router(self.checks, self.metrics),
@@ -144,6 +149,14 @@ class Service:
             "0",
             {DECISIONS: decide, LEDGER: report},
         )
+
+    async def hear(self, reporter: str, value: str) -> None:
+        """A collector shows what it kept."""
+        self.heard.append((reporter, value))
+
+    async def tell_succession(self) -> SuccessionAnswer | None:
+        """How the served log came to be."""
+        return self.succession
 
     async def newest_cosigned(self) -> str | None:
         """What the database has."""

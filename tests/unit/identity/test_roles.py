@@ -43,17 +43,19 @@ ROUTES = [
     ("GET", "/tlog/tile/{level}/{a}/{b}/{c}/{d}"),
     ("GET", "/v1/checkpoint/cosigned"),
     ("POST", "/v1/witness-report"),
+    ("GET", "/v1/checkpoint/handovers"),
+    ("GET", "/v1/succession"),
 ]
 
 # Written out apart from the table it checks: x = allowed, in the order of ROUTES.
 MATRIX = {
-    "collector": "xxxxxx..xx xxxx ... ... ... .. .. .. ... ..... xx",
-    "auditor": "..xxxxx.xx .... ... xxx ... .. .. xx ... xxxxx x.",
-    "operator": "..xxxxxxxx x..x ... xxx xxx .. xx xx xxx xxxxx x.",
-    "author": ".....x.xxx .... ... xxx xxx .. xx xx xxx ..... ..",
-    "approver": ".....x.xxx .... ... xxx ... xx xx xx ..x ..... ..",
-    "gateway": "........xx .... ... ... ... .. .. .. ... ..... ..",
-    "engine": "........xx x... xxx ... ... .. .. .. ... ..... ..",
+    "collector": "xxxxxx..xx xxxx ... ... ... .. .. .. ... ..... xx xx",
+    "auditor": "..xxxxx.xx .... ... xxx ... .. .. xx ... xxxxx x. xx",
+    "operator": "..xxxxxxxx x..x ... xxx xxx .. xx xx xxx xxxxx x. xx",
+    "author": ".....x.xxx .... ... xxx xxx .. xx xx xxx ..... .. ..",
+    "approver": ".....x.xxx .... ... xxx ... xx xx xx ..x ..... .. ..",
+    "gateway": "........xx .... ... ... ... .. .. .. ... ..... .. ..",
+    "engine": "........xx x... xxx ... ... .. .. .. ... ..... .. ..",
 }
 
 
