@@ -97,6 +97,11 @@ class SqlRemovals:
         """As Removals."""
         self._verify_archived(first, last)
 
+    def count_kept(self, first: int, last: int) -> int:
+        """As Removals."""
+        with read_transaction(self._engine) as connection:
+            return removal_store.count_kept(connection, self._log, first, last)
+
     def openable(self) -> Sequence[str]:
         """As Removals."""
         with read_transaction(self._engine) as connection:

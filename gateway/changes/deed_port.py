@@ -57,6 +57,10 @@ class Removals(Protocol):
         """Read these entries in the archive: soon there is no other copy. Raises GatewayError where
         one of them is not there or does not hold."""
 
+    def count_kept(self, first: int, last: int) -> int:
+        """How many entries, those of the journal not counted, a purge of these leaves in tiles out
+        of which it takes something: its own entry says so, and a verifier holds it to that."""
+
     def openable(self) -> Sequence[str]:
         """The ids of all classes whose payload can still be opened, sorted: what a search by
         attributes has to open."""

@@ -171,7 +171,8 @@ class Deeds:
             case EntryPurge() as deed:
                 due_range(await self._due(), deed.first, deed.last)
                 await asyncio.to_thread(self._removals.verify_archived, deed.first, deed.last)
-                said = {"first": deed.first, "last": deed.last}
+                kept = await asyncio.to_thread(self._removals.count_kept, deed.first, deed.last)
+                said = {"first": deed.first, "last": deed.last, "kept": kept}
                 removal = Removal(first=deed.first, last=deed.last)
                 return self._entry("entries.purged", change, said, "", removal)
             case Erasure() as deed:

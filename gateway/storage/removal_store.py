@@ -1,10 +1,23 @@
 """Rows that leave the database, over a transaction that the caller holds. What may leave is the
 caller's to know."""
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, and_, delete, func, literal, not_, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    and_,
+    case,
+    delete,
+    func,
+    literal,
+    literal_column,
+    not_,
+    or_,
+    select,
+)
 
 from gateway.audit.port import Removal
 from gateway.audit.removals import REMOVING_TYPES
@@ -14,8 +27,9 @@ from gateway.storage.tables import entries, journal, month_keys, payload_keys, p
 
 # These stay whatever their age: without them nobody could tell a purge from a loss.
 SEALED_TYPE = "payloads.sealed"
-KEPT_TYPES = ("key.created", "log.opened", SEALED_TYPE)
+KEPT_TYPES = ("key.created", "log.opened", "log.restored", SEALED_TYPE)
 _IN_LIST = 500
+_TILE_WIDTH = 256
 
 
 class RemovingRow(NamedTuple):
@@ -63,6 +77,25 @@ def read_leaves(
     )
     for row in connection.execute(query):
         yield (row[0], row[1])
+
+
+def count_kept(connection: Connection, log: str, first: int, last: int) -> int:
+    """How many entries of `KEPT_TYPES` a removal of first..last leaves in tiles out of which it
+    takes something; both ends are those of tiles."""
+    is_kept = or_(*(_has_type(name) for name in KEPT_TYPES))
+    within = entries.c.seq.between(first, last)
+    # Not a parameter: PostgreSQL would not see that both expressions are the same.
+    tile = entries.c.seq // literal_column(str(_TILE_WIDTH), Integer)
+    query = (
+        select(tile, func.count(), func.sum(case((is_kept, 1), else_=0)))
+        .where(entries.c.log == log, within)
+        .group_by(tile)
+    )
+    rows = select(journal.c.seq).where(journal.c.log == log, journal.c.seq.between(first, last))
+    of_journal = Counter(seq // _TILE_WIDTH for (seq,) in connection.execute(rows))
+    return sum(
+        int(kept) for at, count, kept in connection.execute(query) if count > kept + of_journal[at]
+    )
 
 
 def read_commitments(connection: Connection, log: str, first: int, last: int) -> Iterator[bytes]:

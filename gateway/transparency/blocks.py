@@ -26,6 +26,7 @@ from gateway.transparency.entry import (
 )
 from gateway.transparency.errors import EntryError
 from gateway.transparency.journal_types import JOURNAL_TYPES
+from gateway.transparency.removals import KEPT_TYPES
 from gateway.transparency.source import Row
 
 OPENED = "log.opened"
@@ -45,9 +46,7 @@ _BODY = b'","body":'
 _MOST_KEPT, _KEPT_BYTES = 4_096, 256
 _ITEM = b'{"class":"'
 _PLAIN_TYPE = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_")
-_READ_WHOLE = frozenset(
-    name.encode() for name in (*JOURNAL_TYPES, OPENED, EVALUATIONS, PAYLOADS_SEALED, RESTORED)
-)
+_READ_WHOLE = frozenset(name.encode() for name in (*JOURNAL_TYPES, *KEPT_TYPES, EVALUATIONS))
 
 
 class Depth(StrEnum):

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.canonical import Value
+from gateway.transparency.growth import TILE_WIDTH
 
 STAGED, APPROVED, REJECTED = "change.staged", "change.approved", "change.rejected"
 ENTRIES_PURGED, PAYLOADS_PURGED = "entries.purged", "payloads.purged"
@@ -15,7 +16,10 @@ TYPES = DEEDS | {STAGED, APPROVED, REJECTED}
 
 _KIND_OF = {ENTRIES_PURGED: "purge", PAYLOADS_PURGED: "purge", PAYLOADS_ERASED: "erasure"}
 _KINDS = frozenset(_KIND_OF.values())
+# What a purge of entries leaves besides the journal's, which is a chain of its own.
+KEPT_TYPES = frozenset({"key.created", "log.opened", "log.restored", "payloads.sealed"})
 _MOST_GAPS = 50_000
+_UNSAID = -1
 
 
 @dataclass(slots=True)
@@ -35,11 +39,16 @@ class Removals:
     entries are not there."""
 
     gaps: list[tuple[int, int]] = field(default_factory=list)
-    ranges: list[tuple[int, int, int]] = field(default_factory=list)  # seq, first, last
+    # seq, first, last, and how many entries it left (see `note_kept`)
+    ranges: list[tuple[int, int, int, int]] = field(default_factory=list)
     months: dict[str, int] = field(default_factory=dict)  # month key -> seq of the deed
     classes: dict[str, int] = field(default_factory=dict)  # class id -> seq of the deed
     purged_payloads: int = 0
     _asked: dict[str, _Asked] = field(default_factory=dict)
+    _kept: int = 0  # in tiles with gaps, before the one that is being read
+    _tile: int = -1
+    _tile_kept: int = 0
+    _has_gap: bool = False
 
     def note(self, seq: int, type: str, body: Mapping[str, Any]) -> None:
         """Take one entry of `TYPES`; what has not the agreed form explains nothing."""
@@ -55,8 +64,23 @@ class Removals:
         except (KeyError, TypeError, ValueError, AttributeError):
             return
 
+    def note_kept(self, seq: int) -> None:
+        """An entry of `KEPT_TYPES` is there."""
+        self._go_to(seq // TILE_WIDTH)
+        self._tile_kept += 1
+
+    def lacks_kept(self, sealed: int) -> bool:
+        """Whether, where something is gone, fewer entries of `KEPT_TYPES` are there than the deeds
+        below `sealed` left; no where one of them does not say."""
+        left = [kept for seq, _, _, kept in self.ranges if seq < sealed]
+        there = self._kept + (self._tile_kept if self._has_gap else 0)
+        return _UNSAID not in left and there < sum(left)
+
     def open_gap(self, first: int, last: int) -> None:
         """Entries `first` to `last` are not there."""
+        for seq in (first, last):
+            self._go_to(seq // TILE_WIDTH)
+            self._has_gap = True
         if len(self.gaps) >= _MOST_GAPS:  # stricter: what stands between must be covered, too
             first = self.gaps.pop()[0]
         self.gaps.append((first, last))
@@ -67,7 +91,7 @@ class Removals:
 
     def find_unexplained_gap(self, sealed: int) -> tuple[int, int] | None:
         """The first gap that no deed below `sealed` covers."""
-        covers = sorted((first, last) for seq, first, last in self.ranges if seq < sealed)
+        covers = sorted((first, last) for seq, first, last, _ in self.ranges if seq < sealed)
         for first, last in self.gaps:
             at = first
             for start, end in covers:
@@ -97,6 +121,7 @@ class Removals:
             "months": dict(self.months),
             "classes": dict(self.classes),
             "purged_payloads": self.purged_payloads,
+            "kept": [self._kept, self._tile, self._tile_kept, int(self._has_gap)],
             "asked": {
                 id: [one.kind, one.author, one.key, dict(one.subject), one.is_approved]
                 for id, one in self._asked.items()
@@ -106,10 +131,17 @@ class Removals:
     def restore(self, value: Mapping[str, Any]) -> None:
         """Take the state that `as_value` gave."""
         self.gaps = [(int(first), int(last)) for first, last in value["gaps"]]
-        self.ranges = [(int(seq), int(first), int(last)) for seq, first, last in value["ranges"]]
+        self.ranges = [(int(a), int(b), int(c), int(d)) for a, b, c, d in value["ranges"]]
+        self._kept, self._tile, self._tile_kept = map(int, value["kept"][:3])
+        self._has_gap = bool(value["kept"][3])
         self.months, self.classes = dict(value["months"]), dict(value["classes"])
         self.purged_payloads = int(value["purged_payloads"])
         self._asked = {id: _Asked(*one) for id, one in value["asked"].items()}
+
+    def _go_to(self, tile: int) -> None:
+        if tile != self._tile:
+            self._kept += self._tile_kept if self._has_gap else 0
+            self._tile, self._tile_kept, self._has_gap = tile, 0, False
 
     def _stage(self, seq: int, body: Mapping[str, Any]) -> None:
         if body["kind"] in _KINDS:
@@ -139,7 +171,9 @@ class Removals:
                 last,
             )
             if is_same and 0 <= first <= last < seq:
-                self.ranges.append((seq, int(first), int(last)))
+                kept = body.get("kept")
+                said = kept if isinstance(kept, int) and kept >= 0 else _UNSAID
+                self.ranges.append((seq, int(first), int(last), said))
         elif type == PAYLOADS_PURGED:
             if subject["what"] == "payloads" and set(body["month_keys"]) <= set(
                 subject["month_keys"]

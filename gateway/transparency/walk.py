@@ -23,8 +23,8 @@ from gateway.transparency.growth import GrowingTree
 from gateway.transparency.journal_types import JOURNAL_TYPES, UNLINKED_TYPES
 from gateway.transparency.keys import HANDED_OVER, KeyChain
 from gateway.transparency.merkle import CompactRange
+from gateway.transparency.removals import KEPT_TYPES, Removals
 from gateway.transparency.removals import TYPES as REMOVAL_TYPES
-from gateway.transparency.removals import Removals
 from gateway.transparency.seals import Claim, Kind, Seal, Seals
 from gateway.transparency.source import LogSource, database_of
 from gateway.transparency.stored_tiles import StoredTiles
@@ -98,6 +98,8 @@ class Walk:
     def note(self, special: Special) -> None:
         """Take what an entry says about the log."""
         seq, type_, body, items = special
+        if type_ in KEPT_TYPES:
+            self.removals.note_kept(seq)
         if type_ == EVALUATIONS:
             if self.payloads:
                 self.payloads.note_evaluations(items)
@@ -171,6 +173,9 @@ class Walk:
         gap = self.removals.find_unexplained_gap(sealed)
         if gap is not None:
             raise missing(*gap, ", and no approved purge under a checkpoint says so")
+        if self.journal and self.removals.lacks_kept(sealed):
+            sentence = "Entries that the log's purges left, as they say, are missing."
+            raise Finding(Word.MISSING, None, sentence)
         if self.link_problem:
             raise self.link_problem
         self.tiles.finish(self.tree)

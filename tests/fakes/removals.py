@@ -4,6 +4,8 @@ from gateway import canonical
 from gateway.audit.port import Appended, Draft, Removal
 from gateway.audit.removals import ENTRIES_PURGED, ERASED, PURGED
 from gateway.audit.sql_log import SqlLog
+from gateway.storage.engine import read_transaction
+from gateway.storage.removal_store import count_kept
 from tests.fakes.log import ACTOR, ORIGIN
 
 _PEOPLE = {name: f"spiffe://example.org/{name}" for name in ("author/ann", "approver/bob")}
@@ -24,6 +26,9 @@ async def remove(log: SqlLog, removal: Removal, payloads: int = 0) -> Appended:
 async def carry_out(log: SqlLog, removal: Removal, id: str, payloads: int = 0) -> Appended:
     """Carry it out with the entry that names it."""
     kind, named = named_by(removal, payloads)
+    if kind == ENTRIES_PURGED:
+        with read_transaction(log._engine) as connection:
+            named["kept"] = count_kept(connection, ORIGIN, removal.first, removal.last)
     prior = (await log.heads()).journal
     body = {**named, "id": id, "change": _change(ACTOR), "prior": None if prior < 0 else prior}
     draft = Draft(kind, ACTOR, canonical.encode(body))

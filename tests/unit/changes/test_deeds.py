@@ -102,6 +102,8 @@ def test_entries_of_a_due_range_are_purged_with_their_months() -> None:
         assert (subject["from"], subject["to"]) == ("2019-01", "2019-04")
         await queue.act()
         assert queue.log.removals == [Removal(first=0, last=511)]
+        [body] = queue.log.bodies("entries.purged")
+        assert (body["first"], body["last"], body["kept"]) == (0, 511, 3)
 
     play(story)
 

@@ -1,5 +1,6 @@
 """Logs with everything beside them: what may be gone, what must be there, whose turn it is."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -259,6 +260,30 @@ def test_export_of_a_log_whose_purge_left_journal_entries(
         verdict = verify_log(source, source.origin, log.signer.verifier, [anchor])
     assert (verdict.word, verdict.purged_entries) == (Word.PURGED, 256), verdict
     assert log.judge(anchor).purged_entries == 253  # two of the change, one payloads.sealed
+
+
+@pytest.mark.parametrize("kind", ["log.opened", "key.created", "payloads.sealed"])
+def test_what_a_purge_leaves_must_stay(log: WholeLog, kind: str) -> None:
+    log.fill(3)
+    log.run("BEGIN")
+    log.entry_of("key.created", {"purpose": "x", "fingerprint": "y"})
+    log.fill(256 - log.tree.size % 256 + 5).seal()
+    log.run("COMMIT")
+    log.kept.add("key.created")
+    log.purge_entries(0, 255)
+    log.purge_entries(256, log.tree.size // 256 * 256 - 1)
+    anchor = log.fill(9).seal()
+    assert log.judge(anchor).word is Word.PURGED
+    mark = f'"type":"{kind}"'
+    [(seq, data)] = log.database.execute(
+        "SELECT seq, bytes FROM entries WHERE instr(bytes, CAST(? AS BLOB)) LIMIT 1", (mark,)
+    )
+    log.run("DELETE FROM entries WHERE seq = ?", seq)
+    if kind == "payloads.sealed":
+        for class_id, _ in json.loads(data)["body"]["payloads"]:
+            for table in ("payloads", "payload_keys"):
+                log.run(f"DELETE FROM {table} WHERE class_id = ?", class_id)
+    assert log.judge(anchor).word is Word.MISSING
 
 
 def test_tile_edited_under_a_purge(log: WholeLog) -> None:

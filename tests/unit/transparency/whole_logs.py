@@ -42,6 +42,7 @@ class WholeLog(LogFile):
         self.newest_journal: int | None = None
         self.now_us = START_US
         self.purged_by = -1
+        self.kept = {"payloads.sealed"}
         self.run("INSERT INTO month_keys VALUES (?, '', '', '2026-01', x'01')", MONTH)
         self.entry_of("log.opened", {"checkpoint_key": self.signer.vkey})
 
@@ -150,13 +151,19 @@ class WholeLog(LogFile):
         subject = {"what": "entries", "first": first, "last": last}
         change = self.change("purge", subject, approver)
         self.delete_entries(first, last)
-        self.entry_of("entries.purged", {"id": change, "first": first, "last": last})
+        [(kept,)] = self.database.execute(
+            "SELECT count(*) FROM entries WHERE seq BETWEEN ? AND ? "
+            "AND seq NOT IN (SELECT seq FROM journal)",
+            (first, last),
+        )
+        said = {"id": change, "first": first, "last": last, "kept": kept}
+        self.entry_of("entries.purged", said)
 
     def delete_entries(self, first: int, last: int) -> None:
         """As a purge does: what must stay, stays."""
-        kept = (
-            "SELECT seq FROM journal UNION SELECT 0 UNION SELECT seq FROM entries "
-            'WHERE instr(bytes, CAST(\'"type":"payloads.sealed"\' AS BLOB))'
+        kept = "SELECT seq FROM journal UNION SELECT 0" + "".join(
+            f' UNION SELECT seq FROM entries WHERE instr(bytes, CAST(\'"type":"{name}"\' AS BLOB))'
+            for name in sorted(self.kept)
         )
         self.run(
             f"DELETE FROM entries WHERE seq BETWEEN ? AND ? AND seq NOT IN ({kept})", first, last
