@@ -35,7 +35,10 @@ def who_did_it(forger: Forger) -> None:
 @on_database
 def when_it_was(forger: Forger) -> None:
     seq = forger.find("decisions", 7)
-    forger.put(seq, forger.edited(seq, lambda value: value.update(time=value["time"][:-2] + "1Z")))
+    last = "1" if json.loads(forger.data(seq))["time"][-2] != "1" else "2"
+    forger.put(
+        seq, forger.edited(seq, lambda value: value.update(time=f"{value['time'][:-2]}{last}Z"))
+    )
 
 
 @mutation("edit", "TAMPERED")
