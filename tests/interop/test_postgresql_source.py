@@ -2,6 +2,7 @@
 SQL, in constant memory, in one snapshot that other processes share."""
 
 import asyncio
+import json
 import pickle
 import tracemalloc
 from collections.abc import Iterator
@@ -11,9 +12,10 @@ from sqlalchemy import text
 
 from gateway.errors import ConfigError
 from gateway.storage import log_store
-from gateway.storage.engine import Engine, open_database, write_transaction
+from gateway.storage.engine import Engine, open_database, read_transaction, write_transaction
 from gateway.storage.log_store import EntryRow
 from gateway.storage.postgresql_source import PostgresSource
+from gateway.storage.removal_store import KEPT_TYPES, count_kept
 from gateway.transparency.errors import SourceError
 from gateway.transparency.source import DatabaseSource, LogSource, StoredPayload
 from gateway.transparency.verdict import Word
@@ -71,6 +73,16 @@ def engine(address: str) -> Iterator[Engine]:
 def run(engine: Engine, statement: str) -> None:
     with write_transaction(engine) as connection:
         assert connection.execute(text(statement)).rowcount
+
+
+def test_what_a_purge_would_leave_is_counted(engine: Engine) -> None:
+    entries = [json.loads(data) for data in stored_entries(engine)][:768]
+    kept = [entry["seq"] for entry in entries if entry["type"] in KEPT_TYPES]
+    assert len(kept) >= 4
+    with read_transaction(engine) as connection:
+        assert count_kept(connection, ORIGIN, 0, 767) == len(kept)
+        first = sum(seq < 256 for seq in kept)
+        assert count_kept(connection, ORIGIN, 0, 255) == first
 
 
 def test_it_is_a_source_like_any_other(address: str, engine: Engine) -> None:

@@ -134,6 +134,21 @@ def a_byte_of_a_payload(forger: Forger) -> None:
     forger.run("UPDATE payloads SET sealed = ? WHERE class_id = ?", changed, one)
 
 
+@mutation("payload moved", "TAMPERED")
+@on_database
+def a_payload_under_another_retention_class(forger: Forger) -> None:
+    """Where a hold does not keep it and a purge takes it sooner."""
+    one = forger.run("SELECT class_id FROM payloads LIMIT 1")[0][0]
+    forger.run("UPDATE payloads SET retention_class = 'brief' WHERE class_id = ?", one)
+
+
+@mutation("payload moved", "TAMPERED")
+@on_database
+def a_payload_of_an_older_month(forger: Forger) -> None:
+    one = forger.run("SELECT class_id FROM payloads LIMIT 1")[0][0]
+    forger.run("UPDATE payloads SET month = '2019-01' WHERE class_id = ?", one)
+
+
 @mutation("payload taken away", "MISSING")
 @on_database
 def a_payload_without_an_erasure(forger: Forger) -> None:

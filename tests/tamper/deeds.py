@@ -79,6 +79,15 @@ def an_erased_payload_is_put_back(forger: Forger) -> None:
     )
 
 
+@mutation("erased payload put back", "TAMPERED", "governed")
+@on_database
+def an_erased_payloads_key_alone_is_put_back(forger: Forger) -> None:
+    """Whoever kept the sealed bytes can open them again."""
+    [erased] = json.loads(forger.data(forger.find("payloads.erased")))["body"]["classes"]
+    forger.run("INSERT INTO payload_keys SELECT ?, month_key, wrapped FROM payload_keys LIMIT 1",
+               erased)  # fmt: skip
+
+
 def seam(forger: Forger) -> int:
     """The size of the hand-over's checkpoint."""
     return forger.find("key.handed-over") + 1
