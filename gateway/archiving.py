@@ -11,6 +11,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from gateway.archive.archiver import Archiver, ArchiveStatus
+from gateway.archive.errors import ArchiveError
 from gateway.archive.folder import FolderStore
 from gateway.archive.port import ObjectStore
 from gateway.archive.s3 import open_s3_store
@@ -22,6 +23,8 @@ from gateway.residency import archive_region, s3_settings
 from gateway.storage.archive_store import SqlSealedLog
 from gateway.storage.engine import Engine
 from gateway.transparency.segments import log_folder
+
+_MOST_UNHELD = 64
 
 
 class Archiving:
@@ -37,6 +40,9 @@ class Archiving:
         self.failure: str | None = None
         self.succeeded_us: int | None = None
         self.has_looked = asyncio.Event()
+        self._unheld: dict[
+            tuple[int, int], tuple[int, str]
+        ] = {}  # when it was read, what was wrong
 
     @property
     def problem(self) -> str | None:
@@ -52,8 +58,19 @@ class Archiving:
 
     def verify_held(self, first: int, last: int) -> None:
         """Read the archive's entries `first` to `last`, which a purge is about to take out of the
-        database. Blocks. Raises ArchiveError and StorageError."""
-        self._archiver.verify_held(first, last)
+        database. Blocks. Raises ArchiveError and StorageError; a purge that cannot be done is tried
+        again and again, so that what was wrong is said for an interval without another look."""
+        failed = self._unheld.get((first, last))
+        now_ns = self._clock.boottime_ns()
+        if failed is not None and now_ns - failed[0] < self._interval_seconds * 1e9:
+            raise ArchiveError(failed[1])
+        try:
+            self._archiver.verify_held(first, last)
+        except ArchiveError as error:
+            if len(self._unheld) >= _MOST_UNHELD:
+                self._unheld.clear()
+            self._unheld[first, last] = (now_ns, str(error))
+            raise
 
     async def run(self) -> None:
         """Write what is missing, again and again, until cancelled."""

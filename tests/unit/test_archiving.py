@@ -11,6 +11,7 @@ from prometheus_client.exposition import generate_latest
 from typer.testing import CliRunner
 
 from gateway.archive.archiver import Archiver
+from gateway.archive.errors import ArchiveError
 from gateway.archive.writing import ArchiveTerms
 from gateway.archiving import Archiving, ArchivingCollector, open_store, run_archiver
 from gateway.cli import app
@@ -67,6 +68,18 @@ def test_the_command_writes_what_is_missing_and_says_how_it_stands(
     code, output = run("--config", config, "--now", "--check", "--json")
     value = json.loads(output)
     assert (code, value["archived"], value["written"], value["objects_checked"]) == (0, 16, [], 5)
+
+
+def test_what_an_archive_lacks_for_a_purge_is_looked_for_once_an_interval() -> None:
+    log, store, clock = GrowingLog().grow(7).seal(), MemoryStore(), ManualClock()
+    archiver = Archiver(log, store, ArchiveTerms("eu-west-1", 7), clock)
+    archiving = Archiving(archiver, 10.0, clock)
+    for _ in range(2):
+        with pytest.raises(ArchiveError, match="entry 0 is not"):
+            archiving.verify_held(0, 7)
+        archiver.run_once()
+    clock.advance(10)
+    archiving.verify_held(0, 7)
 
 
 def test_the_command_finds_what_does_not_hold(config: Path, tmp_path: Path) -> None:
