@@ -30,8 +30,8 @@ class SignedHandover:
 
 
 def is_handover(group: Group) -> bool:
-    """Whether the group ends with a hand-over."""
-    return bool(group.drafts) and group.drafts[-1].type == HANDED_OVER
+    """Whether the group has a hand-over; it must be the last of it."""
+    return any(draft.type == HANDED_OVER for draft in group.drafts)
 
 
 def sign_handover(

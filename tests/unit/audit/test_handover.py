@@ -160,6 +160,18 @@ def test_a_hand_over_from_another_key_than_signs_is_refused(engine: Engine, old:
     asyncio.run(main())
 
 
+def test_nothing_comes_between_a_hand_over_and_its_checkpoint(engine: Engine) -> None:
+    async def main() -> None:
+        log = await opened(engine)
+        with pytest.raises(EntryRefusedError):
+            await log.append([handover(SIGNER, NEXT, None), note("after")], after=-1)
+        await log.append([note("goes on")])
+        await log.aclose()
+        assert verdict(engine, SIGNER.verifier).word == "OK"
+
+    asyncio.run(main())
+
+
 def test_nothing_is_handed_over_beside_another_history(engine: Engine) -> None:
     async def main() -> None:
         log, other = await opened(engine), await opened(engine)
