@@ -36,7 +36,7 @@ _REMOVALS = {
 _BODIES: Mapping[str, dict[str, canonical.Value]] = {
     ERASED: {"classes": [_ERASED], "request": "r-1"},
     PURGED: {"month_keys": [_MONTH_KEY]},
-    ENTRIES_PURGED: {"first": 0, "last": _LAST},
+    ENTRIES_PURGED: {"first": 0, "last": _LAST, "kept": _KEPT},
 }
 _SUBJECTS: Mapping[str, dict[str, canonical.Value]] = {
     ERASED: {"classes": [_ERASED], "request": "r-1"},

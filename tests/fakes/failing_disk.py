@@ -1,6 +1,7 @@
 """A disk that fails when told to: tests/faults/failing_disk compiled with this machine's compiler,
 its control block and its trace."""
 
+import atexit
 import ctypes
 import errno
 import functools
@@ -237,17 +238,14 @@ def library() -> Path:
     """The compiled library, in a folder that goes with this process."""
     found = compiler()
     assert found is not None, why_not()
-    place = tempfile.TemporaryDirectory(prefix="failing-disk-")
-    _places.append(place)
-    target = Path(place.name) / "failing_disk.so"
+    place = tempfile.mkdtemp(prefix="failing-disk-")
+    atexit.register(shutil.rmtree, place, ignore_errors=True)
+    target = Path(place) / "failing_disk.so"
     sources = sorted(str(path) for path in SOURCES.glob("*.c"))
     command = [found, *_FLAGS, "-o", str(target), *sources, "-lpthread"]
     made = subprocess.run(command, capture_output=True, text=True, check=False)
     assert made.returncode == 0, f"{' '.join(command)}\n{made.stderr}"
     return target
-
-
-_places: list[tempfile.TemporaryDirectory[str]] = []
 
 
 def begin_here(disk_folder: str, control: str, trace: str) -> None:
