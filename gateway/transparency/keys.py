@@ -18,7 +18,12 @@ class KeyChain:
     """The keys of one log as far as its entries and seals have been read. `given` are the
     auditor's; `has_vouched` when one of them signed a seal that holds."""
 
-    def __init__(self, origin: str, given: Sequence[Verifier]) -> None:
+    def __init__(self, origin: str, given: Sequence[Verifier], *, keeps_seams: bool = True) -> None:
+        """`keeps_seams`: the evidence has the checkpoints of hand-overs. Where it has the newest
+        one alone, a key that the auditor gave takes over by its entry and its signature there."""
+        self._keeps_seams = keeps_seams
+        # Those handed over to since the turn began, one after the other, without their seams.
+        self._promised: list[Verifier] = []
         self.given = tuple(given)
         self.has_vouched = False
         self.origin = origin
@@ -54,8 +59,14 @@ class KeyChain:
         """A `key.handed-over` entry: an offer, no more, and none unless it comes from the key
         whose turn it is."""
         old, new = self._parse(body.get("old")), self._parse(body.get("new"))
-        if old is not None and new is not None and old in self._turn:
-            self._offer = (seq, new)
+        if old is None or new is None:
+            return
+        if old in self._turn:
+            self._offer, self._promised = (seq, new), []
+        elif self._promised[-1:] != [old]:
+            return
+        if not self._keeps_seams:
+            self._promised.append(new)
 
     def open(self, note: str) -> Checkpoint:
         """The checkpoint of a note signed by the key whose turn it is at its size; raises
@@ -63,6 +74,8 @@ class KeyChain:
         try:
             return _open_first(note, self._turn)
         except UnsignedError:
+            if self._is_taken_over(note):
+                return open_checkpoint(note, self._promised[-1])
             if self._seam is None:
                 raise
         size, old = self._seam
@@ -84,6 +97,13 @@ class KeyChain:
         if not self.has_vouched:
             self.has_vouched = any(is_signed(seal.note, key) for key in self.given)
         self.settle(seal.note)
+        is_of_turn = (
+            any(is_signed(seal.note, key) for key in self._turn) if self._promised else True
+        )
+        if not is_of_turn and self._is_taken_over(seal.note):
+            self._past += [*self._turn, *self._promised[:-1]]
+            self._turn, self._seam, self._offer = (self._promised[-1],), None, None
+            self._promised = []
         if self._offer is None:
             return
         seq, new = self._offer
@@ -94,7 +114,7 @@ class KeyChain:
                 self._past.append(old)
                 self._turn, self._seam = (new,), (seal.size, old)
         if seal.size > seq:
-            self._offer = None
+            self._offer, self._promised = None, []
 
     def settle(self, note: str) -> None:
         """Without entry 0 the first checkpoint that holds says whose turn it is: of the auditor's
@@ -110,6 +130,7 @@ class KeyChain:
             "past": [key.vkey for key in self._past],
             "seam": [self._seam[0], self._seam[1].vkey] if self._seam else None,
             "offer": [self._offer[0], self._offer[1].vkey] if self._offer else None,
+            "promised": [key.vkey for key in self._promised],
             "has_vouched": self.has_vouched,
         }
 
@@ -118,7 +139,12 @@ class KeyChain:
         self._turn = tuple(Verifier.from_vkey(text) for text in value["turn"])  # type: ignore[arg-type, union-attr]
         self._past = [Verifier.from_vkey(text) for text in value["past"]]  # type: ignore[arg-type, union-attr]
         self._seam, self._offer = _pair(value["seam"]), _pair(value["offer"])
+        self._promised = [Verifier.from_vkey(text) for text in value["promised"]]  # type: ignore[arg-type, union-attr]
         self.has_vouched = value["has_vouched"] is True
+
+    def _is_taken_over(self, note: str) -> bool:
+        newest = self._promised[-1] if self._promised else None
+        return newest is not None and newest in self.given and is_signed(note, newest)
 
     def _parse(self, text: Value) -> Verifier | None:
         if not isinstance(text, str):

@@ -96,6 +96,15 @@ class CosignedSource(Protocol):
 
 
 @runtime_checkable
+class OneCheckpointSource(Protocol):
+    """What a source has besides that keeps no checkpoint but the newest."""
+
+    @property
+    def only_checkpoint(self) -> bytes:
+        """Its note."""
+
+
+@runtime_checkable
 class TellingSource(Protocol):
     """What a source has besides that finds odd things which break nothing."""
 

@@ -105,6 +105,11 @@ class TreeSource(ABC):
         """The log's name, as its checkpoint says."""
         return self.head.origin
 
+    @property
+    def only_checkpoint(self) -> bytes:
+        """As OneCheckpointSource."""
+        return self.head.note
+
     def estimate_entries(self) -> int:
         """The size that the checkpoint claims."""
         return self.head.size

@@ -35,7 +35,14 @@ from gateway.transparency.notes import Verifier
 from gateway.transparency.parallel import Ahead, Parallel, join
 from gateway.transparency.resume import Resume, is_continued_by
 from gateway.transparency.seals import IsWitnessed, Seals
-from gateway.transparency.source import CosignedSource, LateSource, LogSource, Row, StoredRow
+from gateway.transparency.source import (
+    CosignedSource,
+    LateSource,
+    LogSource,
+    OneCheckpointSource,
+    Row,
+    StoredRow,
+)
 from gateway.transparency.verdict import WHOLE, Verdict, Word, unverifiable
 from gateway.transparency.walk import Walk
 from gateway.transparency.walk_state import restore, state_of
@@ -187,7 +194,9 @@ class _Run:
             (row for row in cosigned if type(row[0]) is int and row[0] >= from_size),
             self._is_witnessed,
         )
-        return Walk(self._source, KeyChain(self._origin, self._keys), seals)
+        is_tree = isinstance(source, OneCheckpointSource)
+        chain = KeyChain(self._origin, self._keys, keeps_seams=not is_tree)
+        return Walk(self._source, chain, seals)
 
     def _read_ahead(self, walk: Walk) -> None:
         """Join what other processes check, as far as whole chunks reach."""

@@ -11,6 +11,7 @@ from gateway.transparency.blocks import Depth
 from gateway.transparency.checkpoint import sign_checkpoint
 from gateway.transparency.entry import leaf_hash
 from gateway.transparency.folder_source import FolderSource
+from gateway.transparency.notes import Signer
 from gateway.transparency.sqlite_source import SqliteSource
 from gateway.transparency.verdict import Proof, Verdict, Word
 from gateway.transparency.verify import verify_log
@@ -284,6 +285,34 @@ def test_what_a_purge_leaves_must_stay(log: WholeLog, kind: str) -> None:
             for table in ("payloads", "payload_keys"):
                 log.run(f"DELETE FROM {table} WHERE class_id = ?", class_id)
     assert log.judge(anchor).word is Word.MISSING
+
+
+def test_export_of_a_log_whose_key_changed_hands(tmp_path: Path, log: WholeLog) -> None:
+    """A tree of files has the newest checkpoint alone: the auditor's own key must have signed it,
+    and the log must say that it was handed over to it."""
+    first, third, thief = log.signer, make_signer(8), make_signer(9)
+    log.hand_over(NEW)
+    log.fill(30).hand_over(third)
+    anchor = log.fill(40).seal()
+    with SqliteSource(log.path) as source:
+        export_tree(source, tmp_path / "export")
+
+    def judge(*keys: Signer) -> Verdict:
+        with FolderSource(tmp_path / "export") as source:
+            return verify_log(source, source.origin, [key.verifier for key in keys], [anchor])
+
+    for keys in ((third,), (first, NEW, third), (third, first)):
+        verdict = judge(*keys)
+        assert (verdict.word, verdict.keys) == (
+            Word.OK,
+            (first.vkey, NEW.vkey, third.vkey),
+        ), verdict
+    for keys in ((first,), (NEW,), (thief,), (first, thief)):
+        assert judge(*keys).word is Word.UNVERIFIABLE
+    note = sign_checkpoint(anchor.size, anchor.root, thief).note
+    (tmp_path / "export" / "checkpoint").write_text(note)
+    for keys in ((third,), (first,), (first, thief), (thief,)):
+        assert judge(*keys).exit_code in {1, 2}
 
 
 def test_tile_edited_under_a_purge(log: WholeLog) -> None:
