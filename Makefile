@@ -23,10 +23,10 @@ $(VENV)/dev.ok: requirements/dev.txt $(VENV)/runtime.ok
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	@touch $@
 
-.parts/bin/opa: deploy/parts.py
+.parts/bin/opa: deploy/parts.py deploy/part_list.py
 	@$(PYTHON) deploy/parts.py opa
 
-.parts/bin/litewitness .parts/bin/regal .parts/bin/age .parts/bin/age-keygen .parts/bin/sops .parts/bin/fsck .parts/bin/versitygw: deploy/parts.py
+.parts/bin/litewitness .parts/bin/regal .parts/bin/age .parts/bin/age-keygen .parts/bin/sops .parts/bin/fsck .parts/bin/versitygw: deploy/parts.py deploy/part_list.py
 	@$(PYTHON) deploy/parts.py $(@F)
 
 # Debian's, found on the machine or unpacked into the cache.
@@ -37,7 +37,7 @@ $(VENV)/dev.ok: requirements/dev.txt $(VENV)/runtime.ok
 	@$(PYTHON) deploy/postgresql.py pgbouncer
 
 # Older and newer versions, to see that they give the same verdicts.
-.parts/bin/opa-%: deploy/parts.py
+.parts/bin/opa-%: deploy/parts.py deploy/part_list.py
 	@$(PYTHON) deploy/parts.py opa@$*
 
 demo: $(VENV)/runtime.ok .parts/bin/opa  ## the whole product on this machine's own processes
