@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
 
 from sqlalchemy import URL, Engine, create_engine, event
@@ -72,8 +73,15 @@ def _prepare_file(url: URL) -> None:
     if not path.parent.is_dir():
         raise ConfigError(f"the database folder {path.parent} is not there: make it, mode 0700")
     try:
-        # The -wal and -shm files take their mode from this one.
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        # The -wal and -shm files take their mode from this one. A file that is there is not opened:
+        # closing it would drop the locks of this process's other connections to it
+        # (https://www.sqlite.org/howtocorrupt.html, 2.2).
+        if not path.exists():
+            with suppress(FileExistsError):  # another process was first
+                os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        if not path.is_file() or not os.access(path, os.R_OK | os.W_OK):
+            why = "Permission denied" if path.is_file() else "Is a directory"
+            raise ConfigError(f"cannot open the database file {path}: {why}")
         if path.stat().st_mode & 0o077:
             path.chmod(0o600)
     except OSError as error:

@@ -6,6 +6,7 @@ checkpoints(log TEXT, size INTEGER, root BLOB, note TEXT, edge BLOB)
 A copy of these two alone is evidence enough; what lies in the others is checked where they are.
 """
 
+import os
 import sqlite3
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -27,7 +28,6 @@ _HASH_BYTES = 32
 _TABLES_BESIDE = ("journal", "payloads", "tiles", "payload_keys", "month_keys", "cosigned")
 _BUSY_SECONDS = 10.0
 _NAMED_LOGS = 5
-_HEADER = b"SQLite format 3\x00"
 _PLACE = " || '/' || ".join(
     f"payloads.{name}" for name in ("log", "region", "retention_class", "month")
 )
@@ -265,12 +265,16 @@ def _text(value: object) -> str:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
+    # Never by opening it here: closing any descriptor of the file would drop the locks that another
+    # connection of this process holds on it (https://www.sqlite.org/howtocorrupt.html, 2.2).
     try:
-        with path.open("rb") as file:
-            header = file.read(len(_HEADER))
+        size = path.stat().st_size
     except OSError as error:
         raise SourceError(f"cannot read {path}: {error.strerror}") from None
-    if header != _HEADER:
+    if not path.is_file() or not os.access(path, os.R_OK):
+        why = "Permission denied" if path.is_file() else "Is a directory"
+        raise SourceError(f"cannot read {path}: {why}")
+    if not size:
         raise SourceError(f"{path} is not a SQLite database")
     address = f"file:{quote(str(path.absolute()))}?mode=ro"
     try:
@@ -303,6 +307,8 @@ def _open(address: str) -> sqlite3.Connection:
 
 def _explain(path: Path, error: sqlite3.Error) -> str:
     text = str(error)
+    if text.startswith("file is not a database"):
+        return f"{path} is not a SQLite database"
     if text.startswith(("no such table", "no such column")):
         return f"{path} is a database, but not a gateway's: {text}"
     return f"cannot read {path}: {text}"

@@ -139,7 +139,7 @@ def test_people_read_it_in_eighty_columns(world: RecordedWorld) -> None:
     assert result.exit_code == 1
     lines = result.stdout.splitlines()
     assert max(map(len, lines)) <= 80, result.stdout
-    assert lines[0] == "every verdict of entries 0 to 8"
+    assert lines[0] == "every verdict of entries 0 to 14"
     assert any(line.split()[:2] == ["DIFFERENT", "7"] for line in lines)
     assert "does not open under its own key" in result.stdout
 
