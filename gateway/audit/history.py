@@ -4,7 +4,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from gateway.audit.counts import COUNTED_TYPE
 from gateway.audit.errors import LogBrokenError
-from gateway.audit.journal import JOURNAL_TYPES, Journal, JournalHeads, JournalLinkError
+from gateway.audit.journal import (
+    JOURNAL_TYPES,
+    Journal,
+    JournalHeads,
+    JournalLinkError,
+    read_journal_type,
+)
 from gateway.audit.marks import is_marked
 from gateway.audit.port import Removal
 from gateway.audit.removals import REMOVING_TYPES, LawfulLosses, removal_named_by
@@ -22,6 +28,8 @@ from gateway.transparency.entry import Entry, Fields, leaf_hash, parse_entry, re
 from gateway.transparency.errors import EntryError, NoteError, ProofError
 from gateway.transparency.merkle import EMPTY_ROOT
 from gateway.transparency.notes import Verifier
+
+_BEGINNING = 256  # entries: the first activation stands among them
 
 
 class History:
@@ -63,10 +71,22 @@ class History:
     def restore_journal(self, connection: Connection, size: int) -> Journal:
         """The journal as it was at `size` entries; all its rows are checked, later ones too."""
         journal = Journal()
+        is_empty = True
         for entry in self.read_journal(connection):
+            is_empty = False
             if entry.seq < size:
                 self._follow(journal, entry)
+        if is_empty:
+            self._verify_no_journal(connection)
         return journal
+
+    def _verify_no_journal(self, connection: Connection) -> None:
+        """A log begins with an activation: an index without any row must not look like a new log,
+        whose first start would put the configuration's bundle in force."""
+        for row in self._first_rows(connection, 0, _BEGINNING):
+            data = row.data if isinstance(row.data, bytes) else b""
+            if (kind := read_journal_type(data)) is not None:
+                raise self._broken(row.seq, f"it is {kind} and has no such journal row")
 
     def read_journal(self, connection: Connection, start: int = 0) -> Iterator[Entry]:
         """The journal's entries from `start` on, in order: each is the entry that its row says,

@@ -156,7 +156,7 @@ TAMPERS = {
     "DELETE FROM journal WHERE seq = 1": "entry 3 .* before it is entry 1, which is none",
     "DELETE FROM journal WHERE seq = 3": "entry 4 .* before it is entry 3, which is entry 1",
     "DELETE FROM journal WHERE seq = 4": "entry 4 .* no such journal row",
-    "DELETE FROM journal": "entry 3 .* no such journal row",
+    "DELETE FROM journal": "entry 1 .* no such journal row",
     "UPDATE journal SET type = 'change.staged' WHERE seq = 4": "entry 4 .* it is rollout.stepped",
     "UPDATE journal SET type = 'change.blessed' WHERE seq = 4": "entry 4 .* this gateway lacks",
     f"{INSERT}, 2, 'change.staged')": "entry 2 .* it is test",
@@ -318,7 +318,7 @@ def rewrite(engine: Engine, seq: int, old: bytes, new: bytes) -> None:
 
 BACKGROUND = {
     "DELETE FROM journal WHERE seq = 4": "entry 4 is rollout.stepped and its journal row is",
-    "DELETE FROM journal": "entry 1 is bundle.activated and its journal row is missing",
+    "DELETE FROM journal WHERE seq > 1": "entry 3 is change.staged and its journal row is missing",
 }
 
 
@@ -375,6 +375,18 @@ def test_background_verification_finds_an_entry_that_follows_no_other(
         assert "ournal entry 6 (change.staged) does not name" in (log.health() or "")
         await log.aclose()
         with pytest.raises(LogBrokenError, match="entry 6"):
+            await open_log(engine)
+
+    asyncio.run(main())
+
+
+def test_an_empty_index_of_a_log_with_a_journal_is_seen_at_the_start(engine: Engine) -> None:
+    async def main() -> None:
+        log = await write_journal(engine)
+        await log.aclose()
+        with tampering(engine) as execute:
+            execute("DELETE FROM journal")
+        with pytest.raises(LogBrokenError, match="no such journal row"):
             await open_log(engine)
 
     asyncio.run(main())
