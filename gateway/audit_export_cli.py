@@ -2,10 +2,9 @@
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,13 +12,15 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from gateway.audit_rows import NameAll, Range, export_rows
+from gateway.audit_rows import Range, export_rows
+from gateway.chosen_names import naming
 from gateway.chosen_rows import (
     ActorOption,
     CollectorOption,
     ControlOption,
     FirstOption,
     LastOption,
+    ProcessOption,
     SinceOption,
     TypeOption,
     UntilOption,
@@ -36,7 +37,6 @@ from gateway.chosen_source import (
     SourceOption,
     open_chosen_source,
 )
-from gateway.configuration import load_configuration
 from gateway.errors import ConfigError
 from gateway.reading.selection import Selection
 from gateway.transparency.report import read_key
@@ -80,10 +80,7 @@ def export(
     actor: ActorOption = "",
     collector: CollectorOption = "",
     control: ControlOption = "",
-    process: Annotated[
-        str,
-        typer.Option(metavar="GLOB", help="Only what concerns these processes; needs --config."),
-    ] = "",
+    process: ProcessOption = "",
     names: Annotated[
         bool, typer.Option("--names", help="Name processes; opens payloads, needs --config.")
     ] = False,
@@ -134,28 +131,13 @@ class _Wanted:
 def _export_rows(
     source: LogSource, out: Path, form: Format, wanted: _Wanted, config: Path | None, as_json: bool
 ) -> None:
-    with _naming(config, wanted.has_names) as name_all:
+    names = naming(config, "audit export") if wanted.has_names else nullcontext()
+    with names as name_all:
         written = export_rows(source, out, form, wanted.selection, wanted.within, name_all)
     if as_json:
         typer.echo(json.dumps({"file": str(out), "format": form, "rows": written}))
     else:
         typer.echo(f"{out}: {written:,} rows of {source.origin}.")
-
-
-@contextmanager
-def _naming(config: Path | None, has_names: bool) -> Iterator[NameAll | None]:
-    if not has_names:
-        yield None
-        return
-    if config is None:
-        raise ConfigError("names of processes are sealed: say --config gateway.yaml to open them")
-    from gateway.evidence import open_evidence
-    from gateway.recorded.naming import name_classes
-
-    with open_evidence(load_configuration(config), config, "audit export") as evidence:
-        if evidence.unrecorded is not None:
-            typer.echo(f"gateway: {evidence.unrecorded}", err=True)
-        yield partial(name_classes, evidence.vault)
 
 
 def _sentence(folder: Path, exported: "Exported") -> str:

@@ -1,7 +1,10 @@
 """`gateway audit inspect`: entries as they stand, chosen by what they say."""
 
 import json
+from collections.abc import Mapping
+from contextlib import closing
 from itertools import islice
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -10,12 +13,15 @@ from rich.table import Table
 from rich.text import Text
 
 from gateway import canonical
+from gateway.audit_rows import Range
+from gateway.chosen_names import naming
 from gateway.chosen_rows import (
     ActorOption,
     CollectorOption,
     ControlOption,
     FirstOption,
     LastOption,
+    ProcessOption,
     SinceOption,
     TypeOption,
     UntilOption,
@@ -23,11 +29,13 @@ from gateway.chosen_rows import (
 )
 from gateway.clock import format_time
 from gateway.errors import InputError, VerificationError
-from gateway.reading.reading import read_entries
+from gateway.reading.reading import find_classes, read_entries
 from gateway.reading.rows import Located, Row
+from gateway.reading.selection import Selection
 from gateway.sources import open_source
 from gateway.transparency.entry import Entry
 from gateway.transparency.report import printable
+from gateway.transparency.source import LogSource
 
 _COULD_NOT_CHECK = 2
 _WIDTH = 80
@@ -51,6 +59,10 @@ def inspect(
     actor: ActorOption = "",
     collector: CollectorOption = "",
     control: ControlOption = "",
+    process: ProcessOption = "",
+    config: Annotated[
+        Path | None, typer.Option(help="gateway.yaml, whose keys name processes (--process).")
+    ] = None,
     first: FirstOption = 0,
     last: LastOption = None,
     limit: Annotated[int, typer.Option(metavar="N", min=1, help="At most so many.")] = 50,
@@ -63,15 +75,13 @@ def inspect(
     """Show entries as they stand, without verifying them.
 
     What a decision cites (action, effect, controls) is looked up and shown with it. Processes are
-    not named: their names lie sealed beside the log (`audit export --format csv --names`).
+    named with --process alone: their names lie sealed beside the log, and the log is told who
+    opened them.
     """
     try:
-        selection = parse_selection(type_, since, until, actor, collector, control)
-        opened = open_source(source, log)
-        try:
-            found = list(islice(read_entries(opened, selection, first=first, last=last), limit))
-        finally:
-            opened.close()
+        selection = parse_selection(type_, since, until, actor, collector, control, process)
+        with closing(open_source(source, log)) as opened:
+            found = _find(opened, selection, Range(first, last), limit, config)
     except (VerificationError, InputError) as error:
         typer.echo(f"error: {printable(str(error))}", err=True)
         raise typer.Exit(_COULD_NOT_CHECK) from None
@@ -81,6 +91,19 @@ def inspect(
         Console(width=_WIDTH).print(_table(found))
     else:
         typer.echo("No entry says that.", err=True)
+
+
+def _find(
+    opened: LogSource, selection: Selection, within: Range, limit: int, config: Path | None
+) -> list[Found]:
+    names: Mapping[str, str] | None = None
+    if selection.process:
+        with naming(config, "audit inspect") as name_all:
+            names = name_all(find_classes(opened, selection, within.first, within.last))
+    name_class = None if names is None else names.__getitem__
+    return list(
+        islice(read_entries(opened, selection, name_class, within.first, within.last), limit)
+    )
 
 
 def entry_value(located: Located, rows: list[Row]) -> dict[str, Any]:
@@ -101,6 +124,7 @@ def entry_value(located: Located, rows: list[Row]) -> dict[str, Any]:
             {
                 "position": row.position,
                 "class": row.class_id,
+                **({"process": row.process} if row.process else {}),
                 "action": row.action,
                 "effect": row.effect,
                 "controls": list(row.controls),
@@ -150,6 +174,8 @@ def _what(entry: Entry, rows: list[Row]) -> Text:
     for action in sorted(counts, key=lambda action: (action != "keep", action)):
         by_rule = f" ({overruled[action]} overridden)" if action in overruled else ""
         told.append(f"{counts[action]} {action}{by_rule}")
+    names = dict.fromkeys(row.process for row in rows if row.process)
+    told += [f"of {'; '.join(names)}"] if names else []
     return Text(printable(", ".join(told)))
 
 

@@ -27,6 +27,12 @@ CollectorOption: TypeAlias = Annotated[
 ControlOption: TypeAlias = Annotated[
     str, typer.Option("--control", metavar="ID", help="Verdicts for it: PCI-DSS-4.0.1/10.2.")
 ]
+ProcessOption: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        "--process", metavar="GLOB", help="Only what concerns these processes; needs --config."
+    ),
+]
 FirstOption: TypeAlias = Annotated[
     int, typer.Option("--from", metavar="N", min=0, help="From this entry.")
 ]

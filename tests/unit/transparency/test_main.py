@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from gateway.cli import app
+from gateway.errors import ConfigError
 from gateway.transparency.__main__ import main
 from tests.unit.transparency.logs import SIGNER, LogFile, make_signer
 
@@ -210,3 +211,9 @@ def test_folder_that_holds_nothing(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["audit", "verify", str(tmp_path), "--key", SIGNER.vkey])
     assert result.exit_code == 2
     assert "no exported log" in " ".join(result.output.split())
+
+
+def test_inspect_by_process_needs_the_keys(log: LogFile) -> None:
+    result = CliRunner().invoke(app, ["audit", "inspect", str(log.path), "--process", "ledger*"])
+    assert isinstance(result.exception, ConfigError)
+    assert "--config gateway.yaml" in str(result.exception)
