@@ -1,5 +1,6 @@
 """SQLite: the file, its settings, how its transactions begin, and how erased rows leave it."""
 
+import errno
 import os
 import sqlite3
 from contextlib import suppress
@@ -36,6 +37,10 @@ def open_sqlite(url: URL, busy_timeout_seconds: float) -> Engine:
         (mode,) = connection.execute("PRAGMA journal_mode=WAL").fetchone()
         if mode != "wal":
             raise sqlite3.OperationalError(f"it stays in journal mode {mode}, not wal")
+        # This makes the write-ahead log's file where there is none. SQLite syncs its name with the
+        # first commit, and does not look whether that worked.
+        connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()
+        _sync_folder(Path(url.database or "").parent)
 
     event.listen(engine, "connect", on_connect)
     return engine
@@ -86,3 +91,17 @@ def _prepare_file(url: URL) -> None:
             path.chmod(0o600)
     except OSError as error:
         raise ConfigError(f"cannot open the database file {path}: {error.strerror}") from None
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the names in it durable; raises the driver's own error, as the rest of a connect."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EINVAL):  # may not, or cannot, be synced
+            why = f"the names in {folder} cannot be made durable: {error.strerror}"
+            raise sqlite3.OperationalError(why) from None

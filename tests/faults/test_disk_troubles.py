@@ -14,7 +14,7 @@ from gateway.errors import LogUnavailableError
 from tests.fakes.disk_cases import CASES
 from tests.fakes.disk_child import Child, End, Run, Scenario, child
 from tests.fakes.disk_logs import DATABASE, assert_log_recovers, assert_whole
-from tests.fakes.disk_sweep import Bench, Death, seeded
+from tests.fakes.disk_sweep import Bench, Case, Death, seeded
 from tests.fakes.disk_trees import export_as_it_grows
 from tests.fakes.disk_troubles import (
     BOUND,
@@ -25,7 +25,7 @@ from tests.fakes.disk_troubles import (
     overload_a_slow_disk,
     until_healthy,
 )
-from tests.fakes.failing_disk import FailingDisk, Fault, Mode, why_not
+from tests.fakes.failing_disk import FailingDisk, Fault, Kind, Mode, why_not
 from tests.fakes.power_loss import Survival
 from tests.fakes.sql_logs import note, open_engine, open_log
 
@@ -101,6 +101,28 @@ def test_a_database_that_cannot_have_a_write_ahead_log_is_refused(
             bench.die(made, Death(answers[0] + 1, Survival.NOTHING, 0), str(fault))
 
 
+@needs_disk
+@pytest.mark.parametrize("case", CASES[:2], ids=str)
+def test_a_write_ahead_log_has_its_name_before_anything_is_answered(
+    case: Case, process: Child, tmp_path: Path
+) -> None:
+    """SQLite syncs the folder and does not look whether that worked."""
+    bench = Bench(case, process, tmp_path)
+    measured = bench.run()
+    folders = [
+        call.number
+        for call in measured.run.calls
+        if call.kind is Kind.SYNC and Path(call.path) == measured.folder
+    ]
+    assert folders
+    for number in folders:
+        made = bench.run(Fault(FAIL, number))
+        answers = [at for at, call in enumerate(made.run.calls) if b'"answer"' in call.data]
+        for at in answers[:1] + answers[-1:]:
+            bench.die(made, Death(at + 1, Survival.NOTHING, 0), f"sync {number}")
+
+
+@needs_disk
 def test_an_export_whose_checkpoint_may_stand_keeps_its_tiles(
     process: Child, tmp_path: Path
 ) -> None:
