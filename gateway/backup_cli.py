@@ -21,7 +21,7 @@ def backup(
     folder: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[FOLDER]", help="Below it [default: backup.folder].", show_default=False
+            metavar="FOLDER", help="Below it; without it backup.folder.", show_default=False
         ),
     ] = None,
     config: Annotated[Path, typer.Option(help="gateway.yaml")] = Path("gateway.yaml"),

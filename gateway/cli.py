@@ -1,5 +1,6 @@
 """The console script `gateway`. Exit 0: fine, 1: what was checked fails, 2: could not check."""
 
+import asyncio
 import logging
 import sys
 from pathlib import Path
@@ -77,15 +78,12 @@ def serve(config: Config = Path("gateway.yaml")) -> None:
 def check_config(config: Config = Path("gateway.yaml")) -> None:
     """Read the configuration and everything that it names, and start nothing."""
     from gateway.candidate import read_named_floor, read_seed
+    from gateway.clock import SystemClock
     from gateway.configuration import load_configuration
-    from gateway.identity.tls import server_context
-    from gateway.opening import signers_of
-    from gateway.residency import verify_residency
+    from gateway.prerequisites import verify_prerequisites
 
     settings = load_configuration(config)
-    server_context(settings.tls.certificate, settings.tls.key, settings.tls.ca)
-    signers_of(settings)
-    verify_residency(settings)
+    asyncio.run(verify_prerequisites(settings, config, SystemClock()))
     seed, floor = read_seed(settings), read_named_floor(settings)
     typer.echo(f"{config}: good. bundle {seed.bundle.revision}, floor file {floor.hash[:16]}")
 

@@ -30,6 +30,7 @@ from gateway.storage.engine import Engine, open_database
 from gateway.storage.ledger_heads_store import SqlLedgerHeads
 from gateway.storage.recorded_store import SqlRecordedEntries
 from gateway.storage.schema import migrate
+from gateway.succeeding import read_people
 from gateway.transparency.notes import Signer
 from gateway.witnessing import Witnessing, run_witnesses
 
@@ -61,6 +62,7 @@ async def open_log(
     signers = signers_of(config)
     actor = own_uri(config)
     keys = AgeKeyService.open(config.key_service.age_identity)
+    read_people(config)  # not on the day they are needed
     await asyncio.to_thread(verify_residency, config)
     async with AsyncExitStack() as stack:
         database = await asyncio.to_thread(open_database, database_url(config, path))

@@ -154,8 +154,13 @@ def read_people(config: GatewayConfig) -> list[Verifier]:
     for file in config.log.succession_keys:
         try:
             found.append(Verifier.from_vkey(file.read_text(encoding="utf-8")))
-        except (OSError, UnicodeDecodeError, NoteError) as error:
-            raise ConfigError(f"log.succession_keys: {file}: no key of a person: {error}") from None
+        except OSError as error:
+            raise ConfigError(f"at log.succession_keys: {file}: {error.strerror}") from None
+        except (UnicodeDecodeError, NoteError):
+            raise ConfigError(
+                f"at log.succession_keys: {file}: no key of a person: name the .vkey file that "
+                "`gateway keys succession-key` makes"
+            ) from None
     return found
 
 
