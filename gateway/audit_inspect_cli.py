@@ -83,7 +83,7 @@ def inspect(
         with closing(open_source(source, log)) as opened:
             found = _find(opened, selection, Range(first, last), limit, config)
     except (VerificationError, InputError) as error:
-        typer.echo(f"error: {printable(str(error))}", err=True)
+        typer.echo(f"gateway: {printable(str(error))}", err=True)
         raise typer.Exit(_COULD_NOT_CHECK) from None
     if as_json:
         typer.echo(json.dumps([entry_value(*one) for one in found]))

@@ -32,7 +32,7 @@ def pack(
     """
     # What other commands do not wait for.
     from gateway.opening import signer_of
-    from gateway.pack.writing import Asked, write_pack
+    from gateway.pack.writing import MAX_PROOFS, Asked, write_pack
     from gateway.storage.bundles_store import SqlBundleStore
     from gateway.storage.engine import open_database
 
@@ -62,6 +62,8 @@ def pack(
         f"{out}: {packed.entries:,} entries, {packed.proofs:,} proofs, {packed.policies} policy "
         f"bundles, {packed.bytes / 1_000_000:.1f} MB\nopen READ-ME-FIRST.html in it"
     )
+    if packed.entries > MAX_PROOFS:
+        typer.echo(f"proofs are of the first {MAX_PROOFS:,}: say --from and --to for others")
 
 
 def _public_keys(settings: GatewayConfig) -> dict[str, bytes]:

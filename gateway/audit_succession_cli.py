@@ -52,7 +52,7 @@ def succession(
         with closing(open_source(source, log)) as opened:
             note = _read_statement(opened)
     except (NoteError, SourceError) as error:
-        typer.echo(f"gateway audit succession: {error}", err=True)
+        typer.echo(f"gateway: {error}", err=True)
         raise typer.Exit(COULD_NOT) from None
     try:
         statement = verify_succession(note, old, people, kept=kept)

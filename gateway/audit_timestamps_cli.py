@@ -51,7 +51,7 @@ def timestamps(
         verifier = read_key(key) if key is not None else None
         checked = check_stamps(source, log, authorities, verifier)
     except GatewayError as error:
-        typer.echo(f"error: {printable(str(error))}", err=True)
+        typer.echo(f"gateway: {printable(str(error))}", err=True)
         raise typer.Exit(_COULD_NOT) from None
     if as_json:
         typer.echo(json.dumps([asdict(stamp) for stamp in checked]))

@@ -67,6 +67,10 @@ def _target(settings: GatewayConfig, folder: Path | None, region: str | None) ->
 
     target = settings.backup
     if folder is not None and (target is None or folder.resolve() != target.folder.resolve()):
+        if settings.log.region and not region:
+            raise ConfigError(
+                f"backup.region is not that of {folder}: say with --region where it is"
+            )
         target = BackupConfig(folder, region or "")
     if target is None:
         raise ConfigError("say where to: gateway backup FOLDER, or set backup.folder")

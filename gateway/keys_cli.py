@@ -46,7 +46,7 @@ def init(
         typer.Option(help="A DNS name or address of the gateway; repeat it for more."),
     ] = None,
     origin: Annotated[
-        str | None, typer.Option(help="The log's name [default: TRUST_DOMAIN/log].")
+        str | None, typer.Option(help="The log's name; without it TRUST_DOMAIN/log.")
     ] = None,
     days: Days = authority.SUBJECT_DAYS,
     as_json: Json = False,

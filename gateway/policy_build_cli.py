@@ -24,7 +24,7 @@ def build(
     out: Annotated[Path, typer.Option(help="the signed bundle to write")],
     folder: Annotated[Path, typer.Argument(help="the bundle's folder")] = Path("policies"),
     keyid: Annotated[
-        str | None, typer.Option(help="the key's name [default: from its fingerprint]")
+        str | None, typer.Option(help="the key's name; without it one from its fingerprint")
     ] = None,
     opa: Annotated[Path, typer.Option(help="the OPA program")] = Path(".parts/bin/opa"),
     no_test: Annotated[

@@ -38,7 +38,7 @@ def explain(
         list[str] | None, typer.Option(help="NAME=VALUE, added to the process; repeat it.")
     ] = None,
     action: Annotated[
-        str | None, typer.Option(help="drop, sample or keep [default: drop].")
+        str | None, typer.Option(help="drop (if nothing is said), sample or keep.")
     ] = None,
     sample_rate: Annotated[
         float | None, typer.Option(help="With sample: the share kept, between 0 and 1.")
@@ -52,7 +52,7 @@ def explain(
     tier: Annotated[str, typer.Option(help="Of the collector.")] = "unlisted",
     window: Annotated[
         list[str] | None,
-        typer.Option(help="Open windows; repeat it [default: those open now]."),
+        typer.Option(help="Open windows; repeat it. Without it those open now."),
     ] = None,
     no_window: Annotated[bool, typer.Option("--no-window", help="No window is open.")] = False,
     floor: Annotated[

@@ -30,7 +30,8 @@ Opa = Annotated[Path, typer.Option(help="The OPA program.")]
 def register(
     bundle: Bundle = Path("policies"),
     as_of: Annotated[
-        str | None, typer.Option(metavar="DATE", help="Judge as of this day [default: today, UTC].")
+        str | None,
+        typer.Option(metavar="DATE", help="Judge as of this day; without it today, UTC."),
     ] = None,
     fail_overdue: Annotated[
         bool, typer.Option("--fail-overdue", help="Exit with 1 when a review is overdue.")

@@ -64,7 +64,7 @@ def check_source(
         resume = _resume(question, [key.vkey for key in keys]) if question.state else None
         source = open_source(question.address, question.log, adapters, question.tls)
     except VerificationError as error:
-        return unverifiable(_sentence(error))
+        return unverifiable(_sentence(error, question.address))
     try:
         parallel = start_processes(source, question.jobs)
         try:
@@ -85,7 +85,7 @@ def check_source(
         found = source.findings() if isinstance(source, TellingSource) else ()
         return replace(verdict, remarks=(*verdict.remarks, *found))
     except VerificationError as error:
-        return unverifiable(_sentence(error), source.origin)
+        return unverifiable(_sentence(error, question.address), source.origin)
     finally:
         source.close()
 
@@ -117,9 +117,11 @@ def _digest(path: Path | None) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest() if path else ""
 
 
-def _sentence(error: VerificationError) -> str:
+def _sentence(error: VerificationError, address: str) -> str:
+    """With a capital, unless the first word is a file's name."""
     text = str(error)
-    return f"{text[:1].upper()}{text[1:]}."
+    is_word = text.partition(" ")[0].isalpha() and not text.startswith(address)
+    return f"{text[:1].upper() if is_word else text[:1]}{text[1:]}."
 
 
 def find_key_beside(address: str) -> Path | None:
