@@ -23,6 +23,7 @@ from gateway.transparency.proving import prove_entry
 from gateway.transparency.sqlite_source import SqliteSource
 from tests.fakes.file_server import serve_files
 from tests.fakes.live_gateway import LiveGateway, live_gateway, proposals
+from tests.fakes.live_people import await_true
 from tests.fakes.sql_logs import SIGNER, note, open_engine, open_log
 from tests.interop.programs import part, said
 
@@ -171,6 +172,9 @@ def test_a_live_gateway_serves_a_tree_that_is_accepted(tmp_path: Path) -> None:
                 assert asked.status_code == httpx.codes.OK
             assert client.get("/tlog/checkpoint").status_code == httpx.codes.FORBIDDEN
             assert client.get("/tlog/tile/entries/000").status_code == httpx.codes.FORBIDDEN
+            await_true(
+                lambda: gateway.checkpoint(client).size > 256, lambda: "not all of it is signed"
+            )
         key = gateway.verifier
         with HttpSource(f"{gateway.workplace.url}/tlog", context=context_of(gateway)) as source:
             (tmp_path / "tree").mkdir()
