@@ -107,8 +107,12 @@ class TimestampAuthority:
     ) -> None:
         """Tokens are signed, so plain http is as good as https; raises ConfigError for another
         address."""
-        parts = httpx.URL(url)
-        if parts.scheme not in ("http", "https") or not parts.host or parts.userinfo:
+        try:
+            parts = httpx.URL(url)
+            is_usable = parts.scheme in ("http", "https") and parts.host and not parts.userinfo
+        except httpx.InvalidURL:
+            is_usable = False
+        if not is_usable:
             raise ConfigError("at timestamps.url: not an http or https address")
         self.url = url
         self._authorities = tuple(authorities)

@@ -95,8 +95,9 @@ def test_what_cannot_be_used_is_named(
     assert "hidden" not in str(refused.value)
 
 
-def test_an_authority_s_address_is_read(keys: Path, tmp_path: Path) -> None:
-    timestamps = {"url": "ftp://authority.example", "ca": str(keys / "ca.pem")}
+@pytest.mark.parametrize("url", ["ftp://authority.example", "http://a:port", "http://a:b@c"])
+def test_an_authority_s_address_is_read(keys: Path, tmp_path: Path, url: str) -> None:
+    timestamps = {"url": url, "ca": str(keys / "ca.pem")}
     with pytest.raises(ConfigError, match=r"at timestamps.url: not an http or https address"):
         check(keys, tmp_path, ["timestamps"], timestamps)
 
