@@ -85,7 +85,7 @@ class BenchLog:
 
 
 def bodies(random: random.Random, count: int) -> Sequence[Draft]:
-    """Decisions entries of about ENTRY_BYTES with different numbers in them."""
+    """Decisions entries of about ENTRY_BYTES over some hundred verdicts, as a fleet's are."""
     made: list[Draft] = []
     for _ in range(count):
         verdicts: list[canonical.Value] = []
@@ -95,6 +95,8 @@ def bodies(random: random.Random, count: int) -> Sequence[Draft]:
             "verdicts": verdicts,
         }
         while len(canonical.encode(body)) < ENTRY_BYTES - _ENVELOPE_BYTES:
-            verdicts.append([random.randrange(10_000), random.randrange(60), random.randrange(500)])
+            verdicts.append(
+                [10_000 + random.randrange(10), random.randrange(60), random.randrange(500)]
+            )
         made.append(Draft("decisions", _ACTOR, canonical.encode(body)))
     return made

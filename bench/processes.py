@@ -1,6 +1,7 @@
 """Running a command and watching the memory of it and its children."""
 
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ _LOOK_SECONDS = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """What a command said and cost; `peak_mb` is the most that it and its children held at once,
+    """What a command wrote to standard output and cost; `peak_mb` is the most that it and its children held at once,
     shared pages counted once for each."""
 
     code: int
@@ -25,7 +26,7 @@ class Watched:
 def run_watched(command: Sequence[str], timeout_seconds: float = 900) -> Watched:
     """Run to the end."""
     started = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=sys.stderr, text=True)
     peak = [0]
     watcher = threading.Thread(target=_watch, args=(process.pid, peak), daemon=True)
     watcher.start()
