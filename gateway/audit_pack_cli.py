@@ -9,6 +9,7 @@ import typer
 
 from gateway.clock import SystemClock
 from gateway.configuration import GatewayConfig, database_url, load_configuration
+from gateway.errors import ConfigError
 from gateway.sources import open_source
 
 _SQLITE = "sqlite:///"
@@ -39,6 +40,8 @@ def pack(
     settings = load_configuration(config)
     verifier = signer_of(settings).verifier
     url = database_url(settings, config)
+    if url.startswith(_SQLITE) and not Path(url.removeprefix(_SQLITE)).is_file():
+        raise ConfigError(f"{url.removeprefix(_SQLITE)}: there is no database; name one in log")
     database = open_database(url)
     try:
         with closing(open_source(url.removeprefix(_SQLITE), settings.log.origin)) as source:
@@ -51,6 +54,8 @@ def pack(
                 _public_keys(settings),
                 SqlBundleStore(database).get,
             )
+    except OSError as error:
+        raise ConfigError(f"cannot write {out}: {error.strerror}; name another place") from None
     finally:
         database.dispose()
     if as_json:
@@ -68,4 +73,8 @@ def pack(
 
 def _public_keys(settings: GatewayConfig) -> dict[str, bytes]:
     named = {path.name: path for path in settings.policies.bundle_keys}
-    return {name: path.read_bytes() for name, path in named.items()}
+    try:
+        return {name: path.read_bytes() for name, path in named.items()}
+    except OSError as error:
+        place = f"at policies.bundle_keys: {error.filename}"
+        raise ConfigError(f"{place}: cannot be read: {error.strerror}") from None

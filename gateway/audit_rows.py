@@ -2,10 +2,12 @@
 
 import os
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
+from gateway.errors import ConfigError
 from gateway.reading.csv_rows import write_csv
 from gateway.reading.ocsf import write_ocsf
 from gateway.reading.reading import OnEntry, find_classes, read_rows
@@ -37,7 +39,8 @@ def export_rows(
     on_entry: OnEntry | None = None,
 ) -> int:
     """Write the wanted rows to `out`; gives how many. `name_all` opens payloads of the classes that
-    the rows are about. Raises SourceError, and what `name_all` raises; OSError."""
+    the rows are about. Raises SourceError, ConfigError where `out` cannot be written, and what
+    `name_all` raises."""
     names: Mapping[str, str] | None = None
     if name_all is not None:
         names = name_all(find_classes(source, selection, within.first, within.last))
@@ -56,6 +59,9 @@ def export_rows(
             file.flush()
             os.fsync(file.fileno())
         part.replace(out)
+    except OSError as error:
+        raise ConfigError(f"cannot write {out}: {error.strerror}; name another place") from None
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
     return written

@@ -93,6 +93,7 @@ def test_a_proof_is_written_and_checked(database: Path, tmp_path: Path, seq: int
         ("export @1 --database @0 --log other", SourceError, "holds no log 'other'"),
         ("export @1 --database @0 --key @2", UnsignedError, "no key that is known here"),
         ("prove 5 --database @0 --out @1/none/x", ConfigError, "cannot write"),
+        ("export @1/none/x --format csv --database @0", ConfigError, "cannot write"),
         ("prove 5 --database @1/none.db", SourceError, "cannot read"),
         ("check-proof @0 --key k --json --entry", ConfigError, "do not go together"),
     ],
