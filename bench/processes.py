@@ -14,8 +14,8 @@ _LOOK_SECONDS = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """What a command wrote to standard output and cost; `peak_mb` is the most that it and its children held at once,
-    shared pages counted once for each."""
+    """What a command wrote to standard output and cost; `peak_mb` is the most that it and its
+    children held at once, shared pages counted once for each."""
 
     code: int
     output: str

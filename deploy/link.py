@@ -13,7 +13,8 @@ ROOT = Path(__file__).resolve().parent.parent
 SCRIPT = """#!{python}
 import sys
 from {module} import {function}
-sys.exit({function}())
+if __name__ == "__main__":  # verification's own processes import this file, too
+    sys.exit({function}())
 """
 
 
