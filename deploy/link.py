@@ -10,10 +10,13 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+# Verification's own processes import this file, too: they run nothing and import nothing of it.
 SCRIPT = """#!{python}
-import sys
-from {module} import {function}
-if __name__ == "__main__":  # verification's own processes import this file, too
+if __name__ == "__main__":
+    import sys
+
+    from {module} import {function}
+
     sys.exit({function}())
 """
 
