@@ -191,7 +191,7 @@ def test_an_auditor_checks_who_signed(place: Place) -> None:
     asked[4] = ORIGIN
     assert check(SIGNER.vkey, *people) == (
         2,
-        f"gateway audit succession: log {ORIGIN} succeeds none: its first entry names none\n",
+        f"gateway: log {ORIGIN} succeeds none: its first entry names none\n",
     )
 
 
