@@ -7,7 +7,7 @@ from typing import TypeAlias
 from gateway import canonical
 from gateway.audit.counts import COUNTED_TYPE
 from gateway.audit.errors import EntryRefusedError, MovedError
-from gateway.audit.journal import JOURNAL_TYPES, Journal, JournalHeads, JournalLinkError
+from gateway.audit.journal import Journal, JournalHeads, JournalLinkError
 from gateway.audit.port import Appended, Draft, Payload, Removal
 from gateway.audit.removals import is_named, removal_named_by
 from gateway.errors import CanonicalError, LogUnavailableError
@@ -15,6 +15,7 @@ from gateway.storage.journal_store import MarkedRow
 from gateway.storage.log_store import EntryRow
 from gateway.transparency.entry import encode_entry, leaf_hash
 from gateway.transparency.errors import EntryError
+from gateway.transparency.journal_types import JOURNAL_TYPES
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,13 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from gateway.audit.counts import COUNTED_TYPE
 from gateway.audit.errors import LogBrokenError
-from gateway.audit.journal import (
-    JOURNAL_TYPES,
-    Journal,
-    JournalHeads,
-    JournalLinkError,
-    read_journal_type,
-)
+from gateway.audit.journal import Journal, JournalHeads, JournalLinkError, read_journal_type
 from gateway.audit.marks import is_marked
 from gateway.audit.port import Removal
 from gateway.audit.removals import REMOVING_TYPES, LawfulLosses, removal_named_by
@@ -26,6 +20,7 @@ from gateway.storage.log_store import CheckpointRow, EntryRow
 from gateway.transparency.checkpoint import Checkpoint
 from gateway.transparency.entry import Entry, Fields, leaf_hash, parse_entry, read_fields
 from gateway.transparency.errors import EntryError, NoteError, ProofError
+from gateway.transparency.journal_types import JOURNAL_TYPES
 from gateway.transparency.merkle import EMPTY_ROOT
 from gateway.transparency.notes import Verifier
 

@@ -9,37 +9,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from gateway.canonical import Value
-
-# These change what collectors are told; the newest one's seq is the activation number.
-SERVING_TYPES = frozenset(
-    {
-        "bundle.activated",
-        "exception.ended",
-        "exception.granted",
-        "protection.added",
-        "protection.removed",
-        "rollout.ended",
-        "rollout.halted",
-        "rollout.stepped",
-    }
-)
-JOURNAL_TYPES = SERVING_TYPES | {
-    "alarm.ended",
-    "alarm.raised",
-    "change.approved",
-    "change.assessed",
-    "change.rejected",
-    "change.staged",
-    "change.tested",
-    "entries.purged",
-    "hold.placed",
-    "hold.released",
-    "key.handed-over",
-    "payloads.erased",
-    "payloads.purged",
-}
-# Logs from before there was a journal have entries of this type that name no other.
-UNLINKED_TYPES = frozenset({"bundle.activated"})
+from gateway.transparency.journal_types import JOURNAL_TYPES, SERVING_TYPES, UNLINKED_TYPES
 
 _TYPE_MARK = b',"type":"'
 _AFTER_TYPE = b'","v":1}'

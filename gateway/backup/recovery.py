@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from gateway.audit.history import History
-from gateway.audit.journal import JOURNAL_TYPES, Journal, JournalLinkError
+from gateway.audit.journal import Journal, JournalLinkError
 from gateway.audit.removals import REMOVING_TYPES, removal_named_by
 from gateway.audit.removing import carry_out
 from gateway.audit.tree import LogTree
@@ -18,6 +18,7 @@ from gateway.storage.journal_store import MarkedRow
 from gateway.storage.log_store import CheckpointRow, EntryRow
 from gateway.transparency.checkpoint import Checkpoint
 from gateway.transparency.entry import Fields, leaf_hash, read_fields
+from gateway.transparency.journal_types import JOURNAL_TYPES
 from gateway.transparency.keys import is_signed
 from gateway.transparency.notes import Verifier
 from gateway.transparency.source import LogSource

@@ -9,6 +9,7 @@ from gateway.changes import alarm_steps, deed_steps, exception_steps, queue_step
 from gateway.changes.records import Record
 from gateway.changes.state import Governance
 from gateway.errors import ChangeRefusedError
+from gateway.transparency.journal_types import SERVING_TYPES
 
 
 def fold(records: Iterable[Record], state: Governance | None = None) -> Governance:
@@ -38,7 +39,7 @@ def apply(state: Governance, record: Record) -> Governance:
         raise ChangeRefusedError(
             f"{record.type}: the entry is not of the agreed form ({type(error).__name__})"
         ) from None
-    activation = record.seq if record.type in SERVING else state.activation
+    activation = record.seq if record.type in SERVING_TYPES else state.activation
     return replace(after, journal=record.seq, activation=activation)
 
 
@@ -65,17 +66,3 @@ _STEPS: Mapping[str, Callable[[Governance, Record], Governance]] = {
     "rollout.halted": rollout_steps.halted,
     "rollout.stepped": rollout_steps.stepped,
 }
-
-
-SERVING = frozenset(
-    {
-        "bundle.activated",
-        "exception.ended",
-        "exception.granted",
-        "protection.added",
-        "protection.removed",
-        "rollout.ended",
-        "rollout.halted",
-        "rollout.stepped",
-    }
-)

@@ -6,10 +6,11 @@ from typing import NamedTuple
 
 from sqlalchemy import func, select
 
-from gateway.audit.journal import SERVING_TYPES, JournalHeads
+from gateway.audit.journal import JournalHeads
 from gateway.storage.engine import Connection
 from gateway.storage.rows import insert_rows
 from gateway.storage.tables import entries, journal
+from gateway.transparency.journal_types import SERVING_TYPES
 
 _READ_BATCH = 500
 

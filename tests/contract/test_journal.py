@@ -7,12 +7,13 @@ import pytest
 
 from gateway import canonical
 from gateway.audit.errors import EntryRefusedError, MovedError
-from gateway.audit.journal import JOURNAL_TYPES, SERVING_TYPES, JournalHeads
+from gateway.audit.journal import JournalHeads
 from gateway.audit.port import Draft, Log, Removal
 from gateway.audit.turns import HANDED_OVER
 from gateway.errors import LogUnavailableError
 from gateway.storage.engine import Engine
 from gateway.transparency.entry import parse_entry
+from gateway.transparency.journal_types import JOURNAL_TYPES, SERVING_TYPES
 from tests.fakes.log import ACTOR
 from tests.fakes.open_logs import (
     LOGS,

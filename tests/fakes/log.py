@@ -6,13 +6,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateway import canonical
 from gateway.audit.errors import EntryRefusedError, MovedError
-from gateway.audit.journal import JOURNAL_TYPES, Journal, JournalHeads, JournalLinkError
+from gateway.audit.journal import Journal, JournalHeads, JournalLinkError
 from gateway.audit.port import Appended, Draft, Payload, Removal
 from gateway.clock import Clock, ManualClock
 from gateway.errors import CanonicalError, LogUnavailableError
 from gateway.transparency.checkpoint import sign_checkpoint
 from gateway.transparency.entry import GENESIS, Entry, encode_entry, leaf_hash, parse_entry
 from gateway.transparency.errors import EntryError
+from gateway.transparency.journal_types import JOURNAL_TYPES
 from gateway.transparency.merkle import CompactRange
 from gateway.transparency.notes import Signer
 

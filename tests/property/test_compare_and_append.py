@@ -15,12 +15,13 @@ from hypothesis import strategies as st
 
 from gateway import canonical
 from gateway.audit.errors import MovedError
-from gateway.audit.journal import EMPTY_JOURNAL, JOURNAL_TYPES, SERVING_TYPES, JournalHeads
+from gateway.audit.journal import EMPTY_JOURNAL, JournalHeads
 from gateway.audit.port import Appended, Draft
 from gateway.audit.sql_log import SqlLog
 from gateway.storage import log_store
 from gateway.storage.engine import Engine, read_transaction
 from gateway.transparency.entry import Entry, parse_entry
+from gateway.transparency.journal_types import JOURNAL_TYPES, SERVING_TYPES
 from gateway.transparency.notes import Signer
 from tests.fakes.log import ACTOR
 from tests.fakes.sql_logs import open_engine, open_log

@@ -119,8 +119,8 @@ class Place:
 
 
 def _journal_of(rows: list[Any]) -> Iterator[Record]:
-    from gateway.audit.journal import JOURNAL_TYPES
     from gateway.transparency.entry import parse_entry
+    from gateway.transparency.journal_types import JOURNAL_TYPES
 
     for _, data, _ in rows:
         entry = parse_entry(data)

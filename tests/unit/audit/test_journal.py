@@ -5,8 +5,6 @@ from hypothesis import strategies as st
 from gateway import canonical
 from gateway.audit.journal import (
     EMPTY_JOURNAL,
-    JOURNAL_TYPES,
-    SERVING_TYPES,
     Journal,
     JournalHeads,
     JournalLinkError,
@@ -14,6 +12,7 @@ from gateway.audit.journal import (
 )
 from gateway.canonical import Value
 from gateway.transparency.entry import GENESIS, encode_entry, parse_entry
+from gateway.transparency.journal_types import JOURNAL_TYPES, SERVING_TYPES
 
 texts = st.text(st.characters(codec="utf-8"), min_size=1, max_size=20)
 types = st.one_of(

@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
-from gateway.audit.journal import SERVING_TYPES
-from gateway.changes.governance import SERVING, apply, fold
+from gateway.changes.governance import apply, fold
 from gateway.changes.people import Person
 from gateway.changes.records import Record
 from gateway.changes.scope import parse_exception, parse_protection
 from gateway.changes.state import Governance, Stage
 from gateway.errors import ChangeRefusedError
+from gateway.transparency.journal_types import JOURNAL_TYPES, SERVING_TYPES
+from tests.fakes import live_log
 from tests.fakes.changes import (
     ANN,
     BOB,
@@ -386,5 +387,13 @@ def test_the_activation_number_is_that_of_the_newest_serving_entry() -> None:
     play(story)
 
 
-def test_both_sides_name_the_same_serving_types() -> None:
-    assert SERVING == SERVING_TYPES
+def test_the_serving_types_are_those_of_the_formats() -> None:
+    assert frozenset(live_log.SERVING) == SERVING_TYPES
+    assert frozenset({*live_log.JOURNAL, "alarm.raised", "alarm.ended"}) == JOURNAL_TYPES
+
+
+@pytest.mark.parametrize("type", sorted(JOURNAL_TYPES))
+def test_every_type_of_the_journal_has_a_step(type: str) -> None:
+    with pytest.raises(ChangeRefusedError) as refused:
+        apply(Governance(), Record(0, 1, type, "ann", {"prior": None}))
+    assert "is no change" not in str(refused.value)
