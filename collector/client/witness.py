@@ -145,11 +145,14 @@ class Witness:
             seen = self._keys.open(note)
             if self.newest is not None:
                 self._demand_consistency(self.newest, seen)
+            for seam in self._keys.unproven:
+                self._demand_consistency(seam, seen)
             self._demand_inclusion(seen)
         except ProofRefused as error:
             raise self._fail(note, f"it will not prove its checkpoint: {error}") from None
         except VerificationError as error:
             raise self._fail(note, str(error)) from None
+        self._keys.keep()
         if self.newest is None or seen.size > self.newest.size:
             self._write(CHECKPOINT_FILE, note)
             self.newest = seen

@@ -13,9 +13,10 @@ from typing import Any
 import httpx
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from gateway import canonical
 from gateway.clock import Clock, format_time
 from gateway.transparency.checkpoint import sign_checkpoint
-from gateway.transparency.entry import leaf_hash
+from gateway.transparency.entry import GENESIS, encode_entry, leaf_hash
 from gateway.transparency.merkle import (
     consistency_proof,
     inclusion_proof,
@@ -74,6 +75,7 @@ class FakeGateway:
         self.shown: list[str | None] = []  # the checkpoints that collectors showed, as sent
         self.opening: bytes | None = None  # entry 0, where this log succeeds another
         self.leaves: list[bytes] = []
+        self.handovers: list[dict[str, Any]] = []
         self.signer = Signer(ORIGIN, Ed25519PrivateKey.from_private_bytes(b"\x07" * 32))
         self.append("log.opened")
 
@@ -88,6 +90,24 @@ class FakeGateway:
         self.signer, self.opening, self.activation = signer, opening, 1
         self.leaves = [leaf_hash(opening)]
         self.append("bundle.activated")
+
+    def hand_over(self, new: Signer) -> None:
+        """Hand the key over, as a real log does, and sign with `new` from now on."""
+        seq = len(self.leaves)
+        body = canonical.encode({"new": new.vkey, "old": self.signer.vkey})
+        data = encode_entry(ORIGIN, seq, GENESIS, 0, "key.handed-over", "gateway", body)
+        self.leaves.append(leaf_hash(data))
+        root = tree_root(seq + 1, node_reader(self.leaves))
+        note = sign_checkpoint(seq + 1, root, self.signer, [new]).note
+        path = inclusion_proof(seq, seq + 1, node_reader(self.leaves))
+        self.handovers.append(
+            {
+                "entry": base64.b64encode(data).decode(),
+                "checkpoint": note,
+                "proof": [step.hex() for step in path],
+            }
+        )
+        self.signer = new
 
     def append(self, text: str) -> dict[str, Any]:
         """Add an entry; its index and leaf hash as answers carry them."""
@@ -117,6 +137,9 @@ class FakeGateway:
             "/v1/checkpoint": lambda _: httpx.Response(200, text=self.checkpoint()),
             "/v1/checkpoint/consistency": self._consistency,
             "/v1/checkpoint/inclusion": self._inclusion,
+            "/v1/checkpoint/handovers": lambda _: httpx.Response(
+                200, json={"handovers": self.handovers}
+            ),
             "/v1/witness-report": self._take_fork_report,
             "/v1/succession": self._succession,
         }

@@ -60,7 +60,9 @@ def test_hand_overs_are_followed_once_and_kept(tmp_path: Path) -> None:
     assert keys.open(note(2, SIGNER)).size == 2
     assert gateway.asked == 0
     assert keys.open(note(9, THIRD)).size == 9
-    assert keys.newest == THIRD.verifier
+    assert [seam.size for seam in keys.unproven] == [3, 6]
+    keys.keep()
+    assert (keys.newest, keys.unproven) == (THIRD.verifier, [])
     again = LogKeys(tmp_path, SIGNER.verifier, gateway)
     assert again.open(note(10, THIRD)).size == 10
     assert gateway.asked == 1
@@ -69,11 +71,25 @@ def test_hand_overs_are_followed_once_and_kept(tmp_path: Path) -> None:
 def test_each_key_signs_for_its_own_turn(tmp_path: Path) -> None:
     keys = LogKeys(tmp_path, SIGNER.verifier, Gateway(FIRST, SECOND))
     keys.open(note(9, THIRD))
+    keys.keep()
     assert keys.open(note(2, SIGNER)).size == 2  # from a slower replica
     assert keys.open(note(5, NEXT)).size == 5
-    for size, signer in ((7, SIGNER), (7, NEXT)):
+    for size, signers in ((3, (SIGNER, NEXT)), (6, (NEXT, THIRD))):
+        assert [keys.open(note(size, signer)).size for signer in signers] == [size, size]
+    for size, signer in ((7, SIGNER), (7, NEXT), (2, NEXT), (5, THIRD), (2, THIRD)):
         with pytest.raises(UnsignedError):
             keys.open(note(size, signer))
+
+
+def test_what_is_not_shown_to_be_of_the_history_is_not_kept(tmp_path: Path) -> None:
+    keys = LogKeys(tmp_path, SIGNER.verifier, Gateway(FIRST, SECOND))
+    keys.open(note(4, NEXT))
+    assert [seam.size for seam in keys.unproven] == [3]  # a slower replica lacks the later one
+    assert keys.known == [SIGNER.verifier]
+    assert keys.open(note(4, SIGNER)).size == 4
+    keys.keep()
+    assert keys.known == [SIGNER.verifier]
+    assert not (tmp_path / KEYS_FILE).exists()
 
 
 @pytest.mark.parametrize(
@@ -97,7 +113,9 @@ def test_what_is_not_proven_is_not_followed(forged: Handover, tmp_path: Path) ->
 
 
 def test_another_configured_key_begins_anew(tmp_path: Path) -> None:
-    LogKeys(tmp_path, SIGNER.verifier, Gateway(FIRST)).open(note(4, NEXT))
+    keys = LogKeys(tmp_path, SIGNER.verifier, Gateway(FIRST))
+    keys.open(note(4, NEXT))
+    keys.keep()
     assert LogKeys(tmp_path, THIRD.verifier, Gateway()).newest == THIRD.verifier
 
 

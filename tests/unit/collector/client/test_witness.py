@@ -3,14 +3,20 @@
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from collector.client.gateway_client import GatewayClient
+from collector.client.log_keys import KEYS_FILE
 from collector.client.refusal import REASON_FILE, REFUSED_FILE, clear_refusal
 from collector.client.witness import CHECKPOINT_FILE, REPORT_SECONDS, Witness
 from collector.errors import EvidenceError, GatewayUnavailable
 from gateway.clock import ManualClock
+from gateway.transparency.notes import Signer
 from gateway.wire.verdicts import EntryRef
-from tests.fakes.gateway import FakeGateway
+from tests.fakes.gateway import ORIGIN, FakeGateway
+
+OLD = FakeGateway(ManualClock()).signer
+NEXT = Signer(ORIGIN, Ed25519PrivateKey.from_private_bytes(b"\x08" * 32))
 
 
 @pytest.fixture
@@ -26,9 +32,12 @@ def gateway(clock: ManualClock) -> FakeGateway:
     return fake
 
 
+def witness_client(gateway: FakeGateway) -> GatewayClient:
+    return GatewayClient("https://gateway.test", gateway.open_http, gateway.clock)
+
+
 def witness_of(gateway: FakeGateway, state: Path) -> Witness:
-    client = GatewayClient("https://gateway.test", gateway.open_http, gateway.clock)
-    return Witness(state, gateway.signer.verifier, client, gateway.clock)
+    return Witness(state, gateway.signer.verifier, witness_client(gateway), gateway.clock)
 
 
 def test_the_first_is_trusted_and_kept_on_disk(gateway: FakeGateway, tmp_path: Path) -> None:
@@ -160,6 +169,60 @@ def forked(gateway: FakeGateway, state: Path) -> tuple[str, str]:
     with pytest.raises(EvidenceError):
         witness.observe(refused)
     return kept, refused
+
+
+def test_a_hand_over_in_the_logs_history_is_kept(gateway: FakeGateway, tmp_path: Path) -> None:
+    witness = witness_of(gateway, tmp_path)
+    witness.observe(gateway.checkpoint())
+    gateway.hand_over(NEXT)
+    gateway.append("later")
+    assert witness.observe(gateway.checkpoint()).size == 7
+    assert NEXT.vkey in (tmp_path / KEYS_FILE).read_text()
+    gateway.handovers.clear()
+    gateway.append("later still")
+    again = Witness(tmp_path, OLD.verifier, witness_client(gateway), gateway.clock)
+    assert again.observe(gateway.checkpoint()).size == 8
+
+
+@pytest.mark.parametrize("hides_seam", [False, True])
+def test_a_stolen_key_hands_over_in_no_other_history(
+    gateway: FakeGateway, tmp_path: Path, hides_seam: bool
+) -> None:
+    witness = witness_of(gateway, tmp_path)
+    witness.observe(gateway.checkpoint())
+    honest = list(gateway.leaves)
+    if not hides_seam:
+        gateway.leaves[2] = b"\x02" * 32
+    gateway.hand_over(NEXT)
+    if hides_seam:  # the true history goes on as if nobody had handed over
+        gateway.leaves = [*honest, b"\x03" * 32]
+    gateway.append("later")
+    with pytest.raises(EvidenceError, match="does not hold"):
+        witness.observe(gateway.checkpoint())
+    assert not (tmp_path / KEYS_FILE).exists()
+    clear_refusal(tmp_path, "looked-at")
+    gateway.leaves, gateway.signer = [*honest, b"\x04" * 32], OLD
+    gateway.append("later")
+    assert witness_of(gateway, tmp_path).observe(gateway.checkpoint()).size == 7
+
+
+def test_an_outage_before_a_hand_over_is_proven_keeps_nothing(
+    gateway: FakeGateway, tmp_path: Path
+) -> None:
+    witness = witness_of(gateway, tmp_path)
+    witness.observe(gateway.checkpoint())
+    gateway.hand_over(NEXT)
+    gateway.append("later")
+
+    class Away(GatewayClient):
+        def fetch_consistency(self, from_size: int, to_size: int) -> list[bytes]:
+            raise GatewayUnavailable("away")
+
+    away = Away("https://gateway.test", gateway.open_http, gateway.clock)
+    with pytest.raises(GatewayUnavailable):
+        Witness(tmp_path, OLD.verifier, away, gateway.clock).observe(gateway.checkpoint())
+    assert not (tmp_path / KEYS_FILE).exists()
+    assert witness.observe(gateway.checkpoint()).size == 7
 
 
 def test_a_refusal_binds_after_a_restart(gateway: FakeGateway, tmp_path: Path) -> None:
