@@ -1,15 +1,13 @@
 """Composition: builds a gateway from its configuration. Nothing here decides anything."""
 
 import asyncio
-import contextlib
 import secrets
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 from fastapi import APIRouter
 from starlette.types import ASGIApp
@@ -54,6 +52,7 @@ from gateway.lifecycle import Lifecycle, run_lifecycle
 from gateway.notify.webhooks import Notices, open_client, read_key
 from gateway.opening import OpenLog, known_keys, open_log
 from gateway.stewardship import make_steward, make_vigil
+from gateway.tasks import run_beside
 from gateway.witnessing import Witnessing, WitnessingCollector
 
 VERSION = metadata.version("compliance-gateway")
@@ -103,8 +102,8 @@ async def run_gateway(config: GatewayConfig, path: Path, clock: Clock) -> AsyncI
         opened.log.verify_in_background()
         await _mark(opened, "gateway.started", {"instance": instance, "version": VERSION})
         stack.push_async_callback(_stopped, opened, instance)
-        _run_beside(stack, steward.run(), "steward")
-        _run_beside(stack, vigil.run(), "vigil")
+        run_beside(stack, steward.run(), "steward")
+        run_beside(stack, vigil.run(), "vigil")
         hear = partial(_hear, hearing, opened)
         application = _application(config, clock, trust, opened, lifecycle, steward, vigil, hear)
         hearing.begin()
@@ -116,20 +115,8 @@ async def _notices(stack: AsyncExitStack, config: GatewayConfig, clock: Clock) -
     settings = config.notices
     client = await stack.enter_async_context(open_client(settings.ca))
     notices = Notices(settings.webhooks, client, clock, read_key(settings.key))
-    _run_beside(stack, notices.run(), "notices")
+    run_beside(stack, notices.run(), "notices")
     return notices.tell
-
-
-def _run_beside(stack: AsyncExitStack, work: Coroutine[Any, Any, None], name: str) -> None:
-    """Run until the stack ends, and wait for it to end then."""
-    task = asyncio.create_task(work, name=name)
-
-    async def end() -> None:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
-
-    stack.push_async_callback(end)
 
 
 def _application(

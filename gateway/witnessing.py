@@ -1,11 +1,9 @@
 """Composition of what others say of the log: witnesses, collectors' reports, timestamps."""
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
 
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
@@ -30,6 +28,7 @@ from gateway.clock import Clock
 from gateway.configuration import GatewayConfig, TimestampsConfig, WitnessesConfig
 from gateway.errors import ConfigError, VerificationError
 from gateway.storage.engine import Engine
+from gateway.tasks import run_beside
 from gateway.transparency.notes import Verifier
 from gateway.transparency.witness_policy import WitnessPolicy, read_policy
 
@@ -71,10 +70,10 @@ async def run_witnesses(
         witnesses = timestamps = None
         if config.witnesses is not None:
             witnesses = await _open_witnesses(stack, config.witnesses, witnessed, verifiers, clock)
-            _run_beside(stack, witnesses.run(), "witnesses")
+            run_beside(stack, witnesses.run(), "witnesses")
         if config.timestamps is not None:
             timestamps = await _open_timestamps(stack, config.timestamps, witnessed, clock)
-            _run_beside(stack, timestamps.run(), "timestamps")
+            run_beside(stack, timestamps.run(), "timestamps")
         reports = ForkReports(log, witnessed, verifiers)
         yield Witnessing(witnessed, reports, witnesses, timestamps)
 
@@ -196,15 +195,3 @@ async def _open_timestamps(
     http = await stack.enter_async_context(open_timestamp_http())
     authority = TimestampAuthority(config.url, authorities, http)
     return Timestamps(log, authority, config.interval_seconds, clock)
-
-
-def _run_beside(stack: AsyncExitStack, work: Coroutine[Any, Any, None], name: str) -> None:
-    """Run until the stack ends, and wait for it to end then."""
-    task = asyncio.create_task(work, name=name)
-
-    async def end() -> None:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
-
-    stack.push_async_callback(end)
