@@ -86,6 +86,7 @@ async def run_gateway(config: GatewayConfig, path: Path, clock: Clock) -> AsyncI
                 known_keys(config),
                 opened.keys,
                 await _notices(stack, config, clock),
+                first_key=opened.log.verifiers()[0].vkey,
             )
         )
         steward = make_steward(

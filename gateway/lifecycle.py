@@ -81,15 +81,18 @@ async def run_lifecycle(
     new_keys: list[dict[str, canonical.Value]],
     key_service: SopsKeyService,
     tell: Tell = lambda before, after: None,
+    *,
+    first_key: str,
 ) -> AsyncIterator[Lifecycle]:
     """Serve what is in force, and go on doing so as it changes. A new log begins with what the
     configuration names, and `new_keys` are recorded with it. `tell(before, after)` hears of what
-    this process changes; `key_service` opens sealed data. Raises ConfigError, BundleError,
+    this process changes; `key_service` opens sealed data; `first_key` is the vkey that the
+    log was opened with. Raises ConfigError, BundleError,
     EngineError and log errors before anything is served."""
     keys = await asyncio.to_thread(bundle_keys, config)
     floor = await asyncio.to_thread(read_named_floor, config)
     appended = asyncio.Event()
-    journal = Journal(log, clock, appended.set, tell)
+    journal = Journal(log, clock, appended.set, tell, first_key)
     active = await _require_active(config, journal, log, store, floor, actor, new_keys)
     feed = PolicyBroadcast(PolicyRef(-1, "", "", ""))
     archives, sealed = BundleBroadcast(("", b"")), BundleBroadcast(("", b""))

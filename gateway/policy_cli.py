@@ -93,7 +93,8 @@ async def _activate(config: GatewayConfig, path: Path, why: Justification) -> Go
     # Begun by nobody: gateways sign, who listen to collectors first.
     unheard = Hearing(config.log.origin, config.log.hearing_seconds, SystemClock())
     async with open_log(config, path, SystemClock(), unheard) as opened:
-        journal = Journal(opened.log, SystemClock())
+        first_key = opened.log.verifiers()[0].vkey
+        journal = Journal(opened.log, SystemClock(), first_key=first_key)
         active = (await journal.refresh()).active
         if active is not None and active.floor_note:
             note = opened.store.get(active.floor_note)

@@ -6,7 +6,7 @@ refused before it is written, by the same fold that reads it back.
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gateway import canonical
@@ -40,7 +40,8 @@ Tell = Callable[[Governance, Governance], None]
 class Journal:
     """One process's view of one log's journal. `appended()` is told when this process added, and
     `tell(before, after)` what has changed by then; neither may raise. `first_key` is the vkey in
-    `log.opened`; without it the first hand-over says what the first key was."""
+    `log.opened`: what is appended here is held against it. What stands already is not, since a log
+    with a hand-over asked for from a wrong key must be read all the same; it is not carried out."""
 
     def __init__(
         self,
@@ -54,7 +55,8 @@ class Journal:
         self._clock = clock
         self._appended = appended
         self._tell = tell
-        self._state = Governance(keys=(first_key,) if first_key else ())
+        self._first_keys = (first_key,) if first_key else ()
+        self._state = Governance()
         self._reading = asyncio.Lock()
 
     @property
@@ -97,6 +99,7 @@ class Journal:
         self, state: Governance, drafts: Sequence[JournalDraft], actor: str
     ) -> None:
         now_us = self._clock.now_us()
+        state = replace(state, keys=state.keys or self._first_keys)
         for seq, draft in enumerate(drafts, start=state.journal + 1):
             prior = state.journal if state.journal >= 0 else None
             body: dict[str, Any] = {**draft.body(seq), "prior": prior}

@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateway import canonical
 from gateway.audit.port import Draft, Payload
@@ -17,6 +18,7 @@ from gateway.clock import ManualClock, parse_time
 from gateway.configuration import load_configuration
 from gateway.demo.workplace import TRUST_DOMAIN
 from gateway.opening import open_log
+from gateway.transparency.notes import Signer, Verifier
 from gateway.transparency.report import check_database
 from tests.fakes.deeds import class_id
 from tests.fakes.live_gateway import LiveGateway, end
@@ -97,6 +99,24 @@ def test_one_persons_payloads_are_erased_by_two_people(gateway: LiveGateway) -> 
     assert {opening.body["purpose"] for opening in openings} == {"erasure request DSR-7"}
     assert classes[0] in openings[0].body["classes"]
     assert not any(b"carol" in canonical.encode(dict(one.body)) for one in reading.entries.values())
+
+
+def test_a_hand_over_from_another_key_than_the_logs_is_refused_when_asked_for(
+    gateway: LiveGateway,
+) -> None:
+    gateway.start()
+    now = Verifier.from_vkey(gateway.workplace.log_key.read_text(encoding="utf-8").strip())
+    other, new = (Signer(now.name, Ed25519PrivateKey.generate()).vkey for _ in range(2))
+    with people_at(gateway) as people:
+        refused = people.alice.post("/v1/deeds", json=_handover(other, new))
+        assert refused.status_code == httpx.codes.UNPROCESSABLE_ENTITY, refused.text
+        assert "the old key is not the log's newest" in refused.text
+        assert _got(people.alice.post("/v1/deeds", json=_handover(now.vkey, new)))["id"]
+
+
+def _handover(old: str, new: str) -> dict[str, Any]:
+    subject = {"old": old, "new": new}
+    return {"kind": "key", "subject": subject, "justification": "yearly"}
 
 
 def _verify_whole_but(gateway: LiveGateway, flag: str) -> None:

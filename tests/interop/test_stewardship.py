@@ -145,7 +145,10 @@ async def running(folder: Path) -> AsyncIterator[Process]:
     clock = SystemClock()
     try:
         store = SqlBundleStore(database)
-        async with run_lifecycle(config, log, store, ACTOR, clock, [], keys) as lifecycle:
+        first_key = log.verifiers()[0].vkey
+        async with run_lifecycle(
+            config, log, store, ACTOR, clock, [], keys, first_key=first_key
+        ) as lifecycle:
             traffic = Traffic(SqlRecordedEntries(database, ORIGIN), log.vault)
             removals = FakeRemovals()
             steward = make_steward(

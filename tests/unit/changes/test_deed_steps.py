@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from gateway.changes.journal import Journal
 from gateway.changes.people import Person
 from gateway.changes.state import Stage
 from gateway.errors import ChangeRefusedError
@@ -275,6 +276,26 @@ def test_the_log_has_one_newest_key_and_none_comes_back() -> None:
         body = {"old": NEW, "new": NEWER, "id": second, "change": act("do")}
         await queue.note("key.handed-over", **body)
         assert queue.state.keys == (OLD, NEW, NEWER)
+
+    play(story)
+
+
+def test_a_hand_over_is_asked_for_from_the_key_that_the_log_was_opened_with() -> None:
+    async def story(queue: DeedQueue) -> None:
+        queue.restart(Journal(queue.log, queue.clock, first_key=OLD))
+        wrong = asked("key", {"old": NEWER, "new": NEW})
+        await refused(queue, "newest", "change.staged", **wrong)
+        await approved(queue, "key", KEYS)
+
+    play(story)
+
+
+def test_a_log_with_a_hand_over_from_a_wrong_key_is_read_all_the_same() -> None:
+    async def story(queue: DeedQueue) -> None:
+        id = await approved(queue, "key", KEYS)
+        queue.restart(Journal(queue.log, queue.clock, first_key=NEWER))
+        assert (await queue.journal.refresh()).changes[id].stage is Stage.APPROVED
+        await refused(queue, "newest", "key.handed-over", id=id, change=act("do"), **KEYS)
 
     play(story)
 
