@@ -1,7 +1,8 @@
 """Small files that survive a crash whole: written beside, flushed, then renamed."""
 
-import os
 from pathlib import Path
+
+from gateway.durable_files import sync_folder, write_durably
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -10,14 +11,6 @@ def write_atomically(path: Path, text: str) -> None:
     The folder is flushed too: without it a rename may not survive a power cut.
     """
     beside = path.with_name(f".{path.name}.new")
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
+    write_durably(beside, text.encode(), 0o600, over=True)
     beside.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync_folder(path.parent)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from gateway.archive.errors import ArchiveError
 from gateway.archive.port import Retention, Version
+from gateway.durable_files import sync_folder, write_durably
 from gateway.transparency.archive_reader import FolderReader
 from gateway.transparency.errors import SourceError
 
@@ -36,16 +37,16 @@ class FolderStore:
         beside = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
         try:
             if target.exists():
-                _sync_folder(target.parent)  # whoever wrote it may have died before that
+                sync_folder(target.parent)  # whoever wrote it may have died before that
                 return False
             _make_folders(target.parent)
             try:
-                _write_synced(beside, content)
+                write_durably(beside, content, _FILE_MODE)
                 os.link(beside, target)
             finally:
                 with suppress(OSError):  # a name too many, which nobody reads
                     beside.unlink(missing_ok=True)
-            _sync_folder(target.parent)
+            sync_folder(target.parent)
         except FileExistsError:
             return False
         except OSError as error:
@@ -74,7 +75,7 @@ class FolderStore:
         try:
             names = sorted(FolderReader(self._path).names())
             for folder in {(self._path / name).parent for name in names}:
-                _sync_folder(folder)  # whoever wrote them may have died, or failed, before that
+                sync_folder(folder)  # whoever wrote them may have died, or failed, before that
             for name in names:
                 if name.startswith(prefix) and name >= start:
                     stat = (self._path / name).stat()
@@ -96,14 +97,6 @@ class FolderStore:
         """As ObjectStore: there is nothing to move."""
 
 
-def _write_synced(path: Path, content: bytes) -> None:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-    with open(os.open(path, flags, _FILE_MODE), "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
 def _make_folders(path: Path) -> None:
     """Make the folder and those above it, each synced into the one above."""
     missing = [path, *path.parents]
@@ -111,16 +104,8 @@ def _make_folders(path: Path) -> None:
     for folder in reversed(missing):
         folder.mkdir(mode=_FOLDER_MODE, exist_ok=True)
         try:
-            _sync_folder(folder.parent)
+            sync_folder(folder.parent)
         except OSError:
             with suppress(OSError):
                 folder.rmdir()  # else the next try would find it there and not sync it
             raise
-
-
-def _sync_folder(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

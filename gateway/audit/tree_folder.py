@@ -15,6 +15,7 @@ from types import TracebackType
 
 from gateway.audit.errors import ExportError
 from gateway.audit.tile_growth import NewTile
+from gateway.durable_files import sync_folder, write_durably
 from gateway.transparency.errors import SourceError
 from gateway.transparency.folder_source import INCOMING, find_surplus
 from gateway.transparency.notes import MAX_NOTE_BYTES
@@ -23,6 +24,7 @@ from gateway.transparency.tree_source import UnverifiedHead, read_unverified_hea
 
 _WRITERS = 4  # a disk makes several files durable in about the time of one
 _PENDING = "purged"
+_FILE_MODE = 0o666  # less the umask: an export is to be published
 
 
 class TreeFolder:
@@ -104,17 +106,19 @@ class TreeFolder:
         bundles of what it says was purged: ranges `first, last` of entries. Raises ExportError."""
         with self._writing(self.path):
             for folder in sorted(self._touched, reverse=True):
-                _sync(folder)
+                sync_folder(folder)
             if self.head is None:
                 _sync_above(self.path)
             head = read_unverified_head(note, CHECKPOINT_PATH)
             if purged:
                 lines = "".join(f"{head.size} {first} {last}\n" for first, last in purged)
-                _write_durably(self.path / INCOMING / _PENDING, lines.encode())
-                _sync(self.path / INCOMING)
+                write_durably(
+                    self.path / INCOMING / _PENDING, lines.encode(), _FILE_MODE, over=True
+                )
+                sync_folder(self.path / INCOMING)
             self._is_publishing = True
             self._write(CHECKPOINT_PATH, note)
-            _sync(self.path)
+            sync_folder(self.path)
             self._is_publishing = False
             self.head = head
             self._touched.clear()
@@ -137,13 +141,13 @@ class TreeFolder:
             elif INCOMING not in names and next(find_surplus(self.path, 0), None):
                 raise ExportError(f"{self.path} has lost its checkpoint: name a new folder")
             if INCOMING in names:
-                _sync(self.path)  # the checkpoint may stand since, and not be durable yet
+                sync_folder(self.path)  # the checkpoint may stand since, and not be durable yet
                 self._is_ahead = True
                 self._remove_purged()
                 self._clear()
                 self._is_ahead = False
             (self.path / INCOMING).mkdir()
-            _sync(self.path)
+            sync_folder(self.path)
 
     def _clear(self) -> None:
         """Remove what lies beyond the checkpoint, and then `.incoming`."""
@@ -153,12 +157,12 @@ class TreeFolder:
                 for surplus in gone:
                     surplus.unlink()
                 for folder in {surplus.parent for surplus in gone}:
-                    _sync(folder)  # before `.incoming`, which says that there may be some
+                    sync_folder(folder)  # before `.incoming`, which says that there may be some
             incoming = self.path / INCOMING
             for name in os.listdir(incoming):
                 (incoming / name).unlink()
             incoming.rmdir()
-            _sync(self.path)
+            sync_folder(self.path)
 
     def _remove_purged(self) -> None:
         """Do the removals that the checkpoint vouches for. Written down before it, so that a crash
@@ -184,7 +188,7 @@ class TreeFolder:
 
     def _write(self, path: str, data: bytes) -> None:
         incoming = self.path / INCOMING / path.replace("/", "_")
-        _write_durably(incoming, data)
+        write_durably(incoming, data, _FILE_MODE, over=True)
         target = self.path / path
         target.parent.mkdir(parents=True, exist_ok=True)
         os.replace(incoming, target)
@@ -204,13 +208,6 @@ class TreeFolder:
             raise ExportError(str(error)) from None
 
 
-def _write_durably(path: Path, data: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
 def _sync_above(folder: Path) -> None:
     """Make the folder's own name durable, and those of the folders above, which may be new too."""
     device = folder.stat().st_dev
@@ -218,13 +215,4 @@ def _sync_above(folder: Path) -> None:
         if above.stat().st_dev != device:
             return  # the folder below is where the file system is mounted
         with suppress(PermissionError):  # not ours to read, so not made by us
-            _sync(above)
-
-
-def _sync(folder: Path) -> None:
-    """Make the names in a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+            sync_folder(above)

@@ -1,11 +1,11 @@
 """Putting a backup in the database's place."""
 
-import os
 import shutil
 from pathlib import Path
 
 from gateway.backup.errors import BackupError
 from gateway.backup.manifest import Manifest, read_manifest, sha256_of
+from gateway.durable_files import sync_file, sync_folder
 from gateway.storage.dumping import SQLITE, load_dump, sqlite_file, store_of
 
 _BESIDE = ("", "-wal", "-shm", "-journal")
@@ -41,7 +41,7 @@ def _put_sqlite(copy: Path, database: Path, manifest: Manifest, set_aside: str |
         part.chmod(0o600)
         if sha256_of(part) != manifest.sha256:
             raise BackupError(f"{copy} changed while it was read; try again")
-        _sync(part)
+        sync_file(part)
         if any(_beside(database, ending).exists() for ending in _BESIDE):
             if set_aside is None:
                 raise BackupError(
@@ -53,7 +53,7 @@ def _put_sqlite(copy: Path, database: Path, manifest: Manifest, set_aside: str |
                     kept = database.with_name(database.name + set_aside + ending)
                     _beside(database, ending).rename(kept)
         part.rename(database)
-        _sync(database.parent)
+        sync_folder(database.parent)
     except OSError as error:
         raise BackupError(f"{database} cannot be put back: {error.strerror}") from None
     finally:
@@ -62,11 +62,3 @@ def _put_sqlite(copy: Path, database: Path, manifest: Manifest, set_aside: str |
 
 def _beside(database: Path, ending: str) -> Path:
     return database.with_name(database.name + ending)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

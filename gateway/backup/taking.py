@@ -1,6 +1,5 @@
 """Taking a backup while the gateway serves."""
 
-import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from gateway.backup.manifest import (
     sha256_of,
 )
 from gateway.clock import format_time
+from gateway.durable_files import sync_file, sync_folder
 from gateway.errors import VerificationError
 from gateway.storage.dumping import OnPages, dump_database, store_of
 from gateway.storage.log_store import CheckpointRow
@@ -64,7 +64,7 @@ def take_backup(
         (part / MANIFEST_FILE).write_bytes(encode_manifest(manifest))
         _sync(part)
         part.rename(place)
-        _sync_folder(folder)
+        sync_folder(folder)
     except OSError as error:
         raise BackupError(f"{place} cannot be written: {error.strerror}") from None
     finally:
@@ -83,17 +83,5 @@ def _verify_signed(row: CheckpointRow, verifiers: Sequence[Verifier]) -> None:
 
 def _sync(folder: Path) -> None:
     for path in folder.iterdir():
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-    _sync_folder(folder)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        sync_file(path)
+    sync_folder(folder)

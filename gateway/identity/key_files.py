@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from gateway.durable_files import sync_folder, write_durably
 from gateway.errors import ConfigError
 
 FILE_MODE = 0o600
@@ -38,11 +39,11 @@ def write_folder(folder: Path, files: Sequence[NewFile]) -> None:
         try:
             for file in files:
                 _make_folders(partial, file.path.parent)
-                _write(partial / file.path, file.content)
-                _sync(partial / file.path.parent)
-            _sync(partial)
+                write_durably(partial / file.path, file.content, FILE_MODE)
+                sync_folder(partial / file.path.parent)
+            sync_folder(partial)
             os.rename(partial, folder)  # fails on a folder that is no longer empty
-            _sync(parent)
+            sync_folder(parent)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
 
@@ -61,11 +62,11 @@ def add_files(folder: Path, files: Sequence[NewFile]) -> None:
         with _wrapped(target):
             _make_folders(folder, file.path.parent)
             try:
-                _write(partial, file.content)
+                write_durably(partial, file.content, FILE_MODE)
                 os.link(partial, target)  # unlike a rename, never over a file that is there
             finally:
                 partial.unlink(missing_ok=True)
-            _sync(target.parent)
+            sync_folder(target.parent)
 
 
 def replace_file(target: Path, content: bytes) -> None:
@@ -76,11 +77,11 @@ def replace_file(target: Path, content: bytes) -> None:
     partial = target.with_name(f".{secrets.token_hex(8)}.partial")
     with _wrapped(target):
         try:
-            _write(partial, content)
+            write_durably(partial, content, FILE_MODE)
             os.replace(partial, target)
         finally:
             partial.unlink(missing_ok=True)
-        _sync(target.parent)
+        sync_folder(target.parent)
 
 
 def read_file(path: Path, what: str) -> bytes:
@@ -133,19 +134,3 @@ def _make_folders(base: Path, relative: Path) -> None:
     for part in relative.parts:
         base = base / part
         base.mkdir(mode=FOLDER_MODE, exist_ok=True)
-
-
-def _write(path: Path, content: bytes) -> None:
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, FILE_MODE)
-    with os.fdopen(handle, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -9,6 +9,7 @@ from pathlib import Path
 from sqlalchemy import URL, Engine, create_engine, event
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from gateway.durable_files import sync_folder
 from gateway.errors import ConfigError
 from gateway.storage.errors import StorageError, describe_address
 
@@ -96,11 +97,7 @@ def _prepare_file(url: URL) -> None:
 def _sync_folder(folder: Path) -> None:
     """Make the names in it durable; raises the driver's own error, as the rest of a connect."""
     try:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        sync_folder(folder)
     except OSError as error:
         if error.errno not in (errno.EACCES, errno.EINVAL):  # may not, or cannot, be synced
             why = f"the names in {folder} cannot be made durable: {error.strerror}"
