@@ -6,6 +6,7 @@ with the same bytes in the same run.
 
 import argparse
 import asyncio
+import gc
 import json
 import os
 import platform
@@ -240,6 +241,8 @@ def main() -> None:
     asked = parser.parse_args()
     OUT.parent.mkdir(parents=True, exist_ok=True)
     console = Console(highlight=False)
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)  # as `gateway serve` does
     sizes, run_seconds = (SIZES[:1], 1.0) if asked.short else (SIZES, SECONDS_PER_APPEND_RUN)
     with tempfile.TemporaryDirectory(dir=OUT.parent) as name, ExitStack() as stack:
         bench = Bench(Path(name), asked.seed, console)

@@ -49,6 +49,7 @@ class ManualClock:
         self.boot_ns += int(seconds * 1_000_000_000)
 
 
+@lru_cache(maxsize=64)  # the entries of a transaction share a moment
 def format_time(time_us: int) -> str:
     """`2026-01-02T03:04:05.000006Z`: always six digits and Z, so that text order is time order."""
     seconds, micros = divmod(time_us, _MICROSECONDS)

@@ -4,7 +4,6 @@ Counts and their mark move in one transaction, so after a crash what the mark do
 read again from the entries, and nothing is counted twice, whichever process counts.
 """
 
-from collections import Counter
 from collections.abc import Iterable
 
 import msgspec
@@ -33,6 +32,9 @@ class _Entry(msgspec.Struct):
     body: msgspec.Raw
 
 
+Counts = dict[str, dict[tuple[int, int], int]]
+"""By day, then by the verdict's place: how often it was given."""
+
 _decode_entry = msgspec.json.Decoder(_Entry).decode
 _decode_body = msgspec.json.Decoder(_Decisions).decode
 
@@ -57,11 +59,16 @@ class CountBook:
         mark = read_count_mark(connection, log)
         if mark >= size:
             return
-        counts: Counter[tuple[str, int, int]] = Counter()
+        counts: Counts = {}
         if mark < self._complete_from:
             _count(_decisions(read_entries(connection, log, mark), self._complete_from), counts)
         _count([row for row in self._seen if row[0] >= mark], counts)
-        add_counts(connection, log, [CountRow(*key, times) for key, times in counts.items()], size)
+        rows = [
+            CountRow(day, *place, times)
+            for day, by_place in counts.items()
+            for place, times in by_place.items()
+        ]
+        add_counts(connection, log, rows, size)
 
     def mark_flushed(self, size: int) -> None:
         """The flush at `size` is durable."""
@@ -77,7 +84,7 @@ def _decisions(rows: Iterable[EntryRow], stop: int) -> Iterable[tuple[int, bytes
             yield row.seq, row.data
 
 
-def _count(rows: Iterable[tuple[int, bytes]], counts: Counter[tuple[str, int, int]]) -> None:
+def _count(rows: Iterable[tuple[int, bytes]], counts: Counts) -> None:
     for _seq, data in rows:
         entry = _decode_entry(data)
         day = entry.time[:_DAY_TEXT]
@@ -85,5 +92,8 @@ def _count(rows: Iterable[tuple[int, bytes]], counts: Counter[tuple[str, int, in
             verdicts = _decode_body(entry.body).verdicts
         except msgspec.MsgspecError:
             continue  # a body of another shape names no verdict; the verifier reports it
+        of_day = counts.setdefault(day, {})
+        known = of_day.get
         for seq, position, times in verdicts:
-            counts[(day, seq, position)] += times
+            place = (seq, position)
+            of_day[place] = known(place, 0) + times

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from gateway.audit.journal import JournalHeads
 from gateway.transparency.entry import Entry
@@ -28,8 +28,7 @@ class Payload:
     plaintext: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Appended:
+class Appended(NamedTuple):
     """A durable entry's place."""
 
     seq: int

@@ -20,6 +20,7 @@ from gateway.audit.marks import make_mark
 from gateway.audit.payloads import MonthKeysMovedError, PayloadVault, SealedBatch
 from gateway.audit.port import Draft, Removal
 from gateway.audit.proofs import ProofReader
+from gateway.audit.removal_news import RemovalNews
 from gateway.audit.removals import REMOVING_TYPES
 from gateway.audit.removing import carry_out, find_refusal
 from gateway.audit.sealing import Sealed, SealedGroup, find_refusals, seal_group
@@ -41,7 +42,6 @@ from gateway.transparency.checkpoint import sign_checkpoint
 from gateway.transparency.notes import Signer, Verifier
 
 _MAX_KEY_RACES = 5
-_MAX_TOLD = 256
 _MONTH_TEXT = len("2026-01")
 
 Inquiry = Callable[[int, ProofReader, str | None], None]
@@ -85,8 +85,7 @@ class Sequencer:
         self._write_failure: str | None = None
         self._seal_failure: str | None = None
         self._holds: list[Callable[[], str | None]] = []
-        self._removal_listeners: list[Callable[[Removal], None]] = [vault.forget]
-        self._told_removals: set[Removal] = set()
+        self._news = RemovalNews(vault.forget)
         self._to_scrub = False
         self.unscrubbed: str | None = None
         self.note: str | None = None
@@ -123,18 +122,12 @@ class Sequencer:
 
     def on_removal(self, listener: Callable[[Removal], None]) -> None:
         """Have `listener` told of each removal, by whichever process, on whichever thread."""
-        self._removal_listeners.append(listener)
+        self._news.listen(listener)
 
     def tell_removal(self, removal: Removal) -> None:
         """Tell of a removal that the journal says was carried out; once, however often it is met:
         by the writer, and by whoever reads the journal where nothing is written."""
-        if removal in self._told_removals:
-            return
-        if len(self._told_removals) >= _MAX_TOLD:
-            self._told_removals.clear()
-        self._told_removals.add(removal)
-        for listener in self._removal_listeners:
-            listener(removal)
+        self._news.tell(removal)
 
     def hold_signing(self, reason: Callable[[], str | None]) -> None:
         """Sign nothing while `reason()` gives one."""
@@ -167,20 +160,15 @@ class Sequencer:
             raise LogUnavailableError(self.failure)
 
     def commit(self, groups: Sequence[Group]) -> list[Outcome]:
-        """Write all groups in one transaction; each gets its places or its error. When the
-        transaction fails all get the error. A commit whose outcome is unknown counts as failed; if
-        it did persist, its entries stand and the next write goes on after them."""
-        if self._broken is not None:
-            return [LogBrokenError(self._broken)] * len(groups)
-        try:
-            outcomes = self._commit(groups)
-        except LogBrokenError as error:
-            self._broken = str(error)
-            return [error] * len(groups)
-        except Exception as error:  # noqa: BLE001 - whatever it was, the callers must keep (P3)
-            self._write_failure = f"log {self._log} cannot be written: {_describe(error)}"
-            return [LogUnavailableError(self._write_failure)] * len(groups)
-        self._write_failure = None
+        """Write all groups; each gets its places or its error. They are one transaction, but for a
+        hand-over of keys, which is one of its own since it is signed in it. When a transaction
+        fails all groups in it get the error, and those of the others what became of them. A commit
+        whose outcome is unknown counts as failed; if it did persist, its entries stand and the next
+        write goes on after them."""
+        outcomes: list[Outcome] = []
+        for is_alone, part in groupby(groups, key=is_handover):
+            for together in ([one] for one in part) if is_alone else (list(part),):
+                outcomes += self._commit(together)
         return outcomes
 
     def seal(self) -> None:
@@ -236,11 +224,18 @@ class Sequencer:
         self._advance(built)
 
     def _commit(self, groups: Sequence[Group]) -> list[Outcome]:
-        """A hand-over of keys is a transaction of its own, since it is signed in it."""
-        outcomes: list[Outcome] = []
-        for is_alone, part in groupby(groups, key=is_handover):
-            for together in ([one] for one in part) if is_alone else (list(part),):
-                outcomes += self._commit_together(together)
+        """One transaction, and its error for all of them."""
+        if self._broken is not None:
+            return [LogBrokenError(self._broken)] * len(groups)
+        try:
+            outcomes = self._commit_together(groups)
+        except LogBrokenError as error:
+            self._broken = str(error)
+            return [error] * len(groups)
+        except Exception as error:  # noqa: BLE001 - whatever it was, the callers must keep (P3)
+            self._write_failure = f"log {self._log} cannot be written: {_describe(error)}"
+            return [LogUnavailableError(self._write_failure)] * len(groups)
+        self._write_failure = None
         return outcomes
 
     def _commit_together(self, groups: Sequence[Group]) -> list[Outcome]:

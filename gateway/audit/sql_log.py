@@ -136,7 +136,7 @@ class SqlLog:
 
     def on_removal(self, listener: Callable[[Removal], None]) -> None:
         """Have `listener` told of each removal that this process comes to know of, its own and
-        others', on whichever thread; it may not raise."""
+        others', on whichever thread; one that raises is named among the messages."""
         self._sequencer.on_removal(listener)
 
     async def journal(self, start: int = 0) -> list[Entry]:

@@ -20,7 +20,7 @@ class LogTree:
     """A growing tree. `size` entries, `head` the leaf hash of the last one (32 zeros before)."""
 
     def __init__(self) -> None:
-        self._range = CompactRange()
+        self._size = 0
         # _levels[k]: the hashes of the last tile of tile level k while it is short.
         self._levels: list[list[bytes]] = [[]]
         self._full: list[TileRow] = []
@@ -33,7 +33,7 @@ class LogTree:
         tiles; raises TreeError (or ProofError) unless the tiles lead to the same edge. The caller
         compares `root` with the signed one, and sets `head`."""
         made = cls()
-        made._range = CompactRange.from_edge(size, edge)
+        made._size = size
         made._levels = [leaves]
         level = 1
         while size >> (TILE_BITS * level):
@@ -46,19 +46,19 @@ class LogTree:
     @property
     def size(self) -> int:
         """How many entries."""
-        return self._range.size
+        return self._size
 
     def root(self) -> bytes:
-        """The RFC 6962 tree head (32 bytes)."""
-        return self._range.root()
+        """The RFC 6962 tree head (32 bytes); hashes the last tiles, so ask once a checkpoint."""
+        return CompactRange.from_edge(self._size, self.edge_bytes()).root()
 
     def edge_bytes(self) -> bytes:
         """The right edge, from which `restore` goes on."""
-        return self._range.edge_bytes()
+        return edge_of(self._levels)
 
     def append(self, leaf: bytes) -> None:
         """Add the next entry's leaf hash."""
-        self._range.append(leaf)
+        self._size += 1
         self.head = leaf
         tile = self._levels[0]
         tile.append(leaf)
