@@ -5,7 +5,6 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import chain, count
-from types import TracebackType
 from typing import Any
 
 import psycopg
@@ -14,6 +13,7 @@ from sqlalchemy.engine import URL
 from gateway.storage.engine import parse_address
 from gateway.storage.errors import describe_address, describe_error
 from gateway.storage.postgresql import BoundedConnection, connect
+from gateway.transparency.closeable import Closeable
 from gateway.transparency.errors import SourceError
 from gateway.transparency.source import Opener, Row, StoredPayload, StoredRow
 
@@ -46,7 +46,7 @@ class PostgresOpener:
         return PostgresSource(self.address, self.origin, self.snapshot)
 
 
-class PostgresSource:
+class PostgresSource(Closeable):
     """One log in a database: a `DatabaseSource`. Close it after use."""
 
     def __init__(self, address: str, log: str | None = None, snapshot: str | None = None) -> None:
@@ -65,17 +65,6 @@ class PostgresSource:
         except BaseException:
             self._connection.close()
             raise
-
-    def __enter__(self) -> "PostgresSource":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """End the snapshot and let go of the database."""

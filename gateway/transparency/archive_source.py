@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import groupby
 from pathlib import Path
-from types import TracebackType
 
 from gateway.transparency.archive_reader import ArchiveReader, FolderReader
+from gateway.transparency.closeable import Closeable
 from gateway.transparency.entry import leaf_hash, read_fields
 from gateway.transparency.errors import EntryError, NoteError, SegmentError, SourceError
 from gateway.transparency.notes import Verifier
@@ -33,7 +33,7 @@ _NAMED_LOGS = 5
 _NO_ROOT = b""  # agrees with no note
 
 
-class ArchiveSource:
+class ArchiveSource(Closeable):
     """One log of an archive: a `LogSource` and a `LateSource`. Nothing in it is trusted: what is
     wrong with an object shows in its rows, so that whoever verifies finds it."""
 
@@ -51,17 +51,6 @@ class ArchiveSource:
         self._ignored = len(set(places)) - len(self._chain)
         self._tail_problem = self._find_torn_tail()
         self._check_label()
-
-    def __enter__(self) -> "ArchiveSource":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     @property
     def origin(self) -> str:

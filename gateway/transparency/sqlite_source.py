@@ -14,10 +14,10 @@ from functools import partial
 from hashlib import sha256
 from itertools import chain
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 from urllib.parse import quote
 
+from gateway.transparency.closeable import Closeable
 from gateway.transparency.errors import SourceError
 from gateway.transparency.source import Opener, StoredPayload
 
@@ -38,7 +38,7 @@ class StoredText(bytes):
     told from the bytes that should stand there."""
 
 
-class SqliteSource:
+class SqliteSource(Closeable):
     """One log in a database: a `LogSource` over one snapshot. Close it after use."""
 
     def __init__(self, path: Path, log: str | None = None) -> None:
@@ -56,17 +56,6 @@ class SqliteSource:
         except SourceError:
             self._connection.close()
             raise
-
-    def __enter__(self) -> "SqliteSource":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Let go of the database."""

@@ -3,14 +3,13 @@ web address differ in how one file is read."""
 
 import base64
 import binascii
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
-from types import TracebackType
-from typing import Self
 
 from gateway.transparency.checkpoint import MAX_SIZE
+from gateway.transparency.closeable import Closeable
 from gateway.transparency.entry import HASH_BYTES
 from gateway.transparency.errors import SourceError
 from gateway.transparency.notes import MAX_NOTE_BYTES
@@ -65,7 +64,7 @@ class Found:
     is_wider: bool = False
 
 
-class TreeSource(ABC):
+class TreeSource(Closeable):
     """A `LogSource` over a tree of files, as far as one checkpoint of it reaches.
 
     A row's leaf hash is the one in the level 0 tile, None where there is none. `tiles` gives every
@@ -83,17 +82,6 @@ class TreeSource(ABC):
         self.head = read_unverified_head(note, f"{name}/{CHECKPOINT_PATH}")
         if log is not None and self.head.origin != log:
             raise SourceError(f"{name} holds no log {log!r}, but {self.head.origin!r}")
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     @abstractmethod
     def read(self, path: str, limit: int) -> bytes | None:

@@ -10,11 +10,11 @@ import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 
 from gateway.errors import ConfigError, VerificationError
 from gateway.identity.key_files import replace_file
 from gateway.transparency.checkpoint import Checkpoint, open_checkpoint_by_any
+from gateway.transparency.closeable import Closeable
 from gateway.transparency.notes import Verifier
 
 LOCK_FILE = "lock"
@@ -23,7 +23,7 @@ _ENDING = ".checkpoint"
 _LEFTOVER = ".*.partial"  # of a write that a crash cut off
 
 
-class WitnessMemory:
+class WitnessMemory(Closeable):
     """The newest checkpoints in a folder, held by one process at a time until `close`."""
 
     def __init__(self, folder: Path, logs: Mapping[str, Sequence[Verifier]]) -> None:
@@ -57,17 +57,6 @@ class WitnessMemory:
     def close(self) -> None:
         """Let another process have the folder."""
         os.close(self._lock)
-
-    def __enter__(self) -> "WitnessMemory":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _path(self, origin: str) -> Path:
         return self._folder / (hashlib.sha256(origin.encode()).hexdigest() + _ENDING)
