@@ -1,6 +1,7 @@
 """Composition: builds a gateway from its configuration. Nothing here decides anything."""
 
 import asyncio
+import contextlib
 import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -196,7 +197,9 @@ def _forget_what_is_removed(log: SqlLog, service: DecisionService, vigil: Vigil)
         vigil.forget()
 
     def hear(removal: Removal) -> None:
-        loop.call_soon_threadsafe(forget, removal)
+        # The loop may be closed by now: then there is no memory left to forget it.
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(forget, removal)
 
     log.on_removal(hear)
 

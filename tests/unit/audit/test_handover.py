@@ -1,19 +1,25 @@
 """The log's key handed over in the middle: who signs what, and what stands after each mishap."""
 
 import asyncio
-from collections.abc import Iterator
+import itertools
+import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from gateway import canonical
 from gateway.audit.errors import EntryRefusedError, LogBrokenError
+from gateway.audit.groups import Group
+from gateway.audit.payloads import PayloadVault
 from gateway.audit.port import Draft
+from gateway.audit.sequencer import Sequencer
 from gateway.audit.sql_log import SqlLog
 from gateway.clock import SystemClock
 from gateway.errors import ConfigError, LogUnavailableError
 from gateway.storage import log_store
-from gateway.storage.engine import Engine, read_transaction
+from gateway.storage.engine import Connection, Engine, StorageError, read_transaction
+from gateway.storage.log_store import EntryRow
 from gateway.transparency.checkpoint import open_checkpoint, sign_checkpoint
 from gateway.transparency.keys import is_signed
 from gateway.transparency.notes import Signer, Verifier
@@ -158,6 +164,47 @@ def test_a_hand_over_from_another_key_than_signs_is_refused(engine: Engine, old:
         assert verdict(engine, SIGNER.verifier).word == "OK"
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("failing", [0, 1, 2])
+def test_each_part_of_a_batch_is_told_what_became_of_it(
+    engine: Engine, failing: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before the hand-over, the hand-over, after it: three transactions, of which one fails."""
+    vault = PayloadVault(engine, ORIGIN, MemoryKeyService(), os.urandom)
+    sequencer = Sequencer(engine, (SIGNER, NEXT), vault, SystemClock(), ACTOR)
+    sequencer.start()
+    inserted, insert = itertools.count(), log_store.insert_entries
+
+    def insert_some(connection: Connection, log: str, rows: Sequence[EntryRow]) -> None:
+        if next(inserted) == failing:
+            raise StorageError("planted")
+        insert(connection, log, rows)
+
+    monkeypatch.setattr(log_store, "insert_entries", insert_some)
+    groups = [
+        Group([note("a")]),
+        Group([note("b")]),
+        Group([handover(SIGNER, NEXT, None)], after=-1),
+        Group([note("c")]),
+    ]
+    outcomes = sequencer.commit(groups)
+    part_of = (0, 0, 1, 2)
+    assert [isinstance(outcome, list) for outcome in outcomes] == [
+        part != failing for part in part_of
+    ]
+    told = [place.leaf_hash for part in outcomes if isinstance(part, list) for place in part]
+    assert read_leaves(engine)[1:] == told
+    assert (sequencer.failure is not None) == (failing == 2)
+    sequencer.seal()
+    assert sequencer.failure is None
+    assert verdict(engine, SIGNER.verifier).word == "OK"
+
+
+def read_leaves(engine: Engine) -> list[bytes]:
+    """The first is that of `log.opened`."""
+    with read_transaction(engine) as connection:
+        return [row.leaf_hash for row in log_store.read_entries(connection, ORIGIN, 0)]
 
 
 def test_nothing_comes_between_a_hand_over_and_its_checkpoint(engine: Engine) -> None:

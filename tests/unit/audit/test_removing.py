@@ -6,9 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
+from gateway import canonical
 from gateway.audit.errors import EntryRefusedError, LogBrokenError, MovedError
-from gateway.audit.port import Removal
+from gateway.audit.groups import Group
+from gateway.audit.port import Draft, Removal
 from gateway.audit.sql_log import SqlLog
 from gateway.clock import ManualClock
 from gateway.errors import LogUnavailableError
@@ -20,8 +23,8 @@ from gateway.transparency.entry import leaf_hash, parse_entry
 from gateway.transparency.merkle import verify_inclusion
 from gateway.transparency.verdict import Word
 from tests.fakes.failing_sql import failing, tampering
-from tests.fakes.log import ORIGIN
-from tests.fakes.removals import carry_out, remove
+from tests.fakes.log import ACTOR, ORIGIN
+from tests.fakes.removals import carry_out, named_by, remove
 from tests.fakes.sql_logs import (
     SIGNER,
     note,
@@ -252,6 +255,37 @@ def test_a_process_that_writes_nothing_hears_of_a_removal_by_the_journal_once(
         await idle.aclose()
         await log.aclose()
         other.dispose()
+
+    asyncio.run(main())
+
+
+def test_a_listener_that_raises_stops_nothing_and_leaves_no_counts_behind(engine: Engine) -> None:
+    def raises(removal: Removal) -> None:
+        raise RuntimeError("the text of secret")
+
+    async def main() -> None:
+        log = await grown(engine, 5)
+        told: list[Removal] = []
+        log.on_removal(raises)
+        log.on_removal(told.append)
+        prior = (await log.heads()).journal
+        kind, named = named_by(Removal(class_ids=(A,)))
+        body = {**named, "id": "c1", "prior": prior}
+        counted = Group([Draft("decisions", ACTOR, b'{"verdicts":[[1,0,5]]}')])
+        removed = Group(
+            [Draft(kind, ACTOR, canonical.encode(body))],
+            after=prior,
+            removal=Removal(class_ids=(A,)),
+        )
+        with capture_logs() as messages:
+            outcomes = log._sequencer.commit([counted, removed])
+        assert [type(outcome) for outcome in outcomes] == [list, list]
+        assert told == [Removal(class_ids=(A,))]
+        assert ["raises" in message["listener"] for message in messages] == [True]
+        assert "secret" not in str(messages)
+        assert [row[-1] for row in await log.daily_counts("2000-01-01", "2100-01-01")] == [5]
+        await log.aclose()
+        assert verify(engine).word is Word.UNANCHORED
 
     asyncio.run(main())
 
