@@ -54,3 +54,7 @@ class SegmentError(VerificationError):
 
 class SourceError(VerificationError):
     """The evidence cannot be read, so that nothing can be said about it."""
+
+
+class StateError(SourceError):
+    """The state that a verification is to leave cannot be kept where it is asked for."""

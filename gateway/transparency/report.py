@@ -10,7 +10,7 @@ from gateway.clock import SystemClock
 from gateway.errors import VerificationError
 from gateway.transparency.blocks import Depth
 from gateway.transparency.checkpoint import Checkpoint, read_unverified_checkpoint
-from gateway.transparency.errors import SourceError
+from gateway.transparency.errors import SourceError, StateError
 from gateway.transparency.notes import MAX_NOTE_BYTES, Verifier, short_vkey
 from gateway.transparency.parallel import start_processes
 from gateway.transparency.resume import Resume
@@ -25,6 +25,8 @@ KEY_BESIDE_WARNING = (
     "The key was found beside the database: whoever could change one could change the other, "
     "so this is no independent evidence. Say --key with a key from elsewhere."
 )
+
+_STATE_REMEDY = "Name a file for --state in a folder that is there and that you may write in."
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,11 @@ def check_source(
         policy = read_policy(question.policy) if question.policy else None
         anchors = [read_checkpoint(path, keys[0].name) for path in question.checkpoints]
         resume = _resume(question, [key.vkey for key in keys]) if question.state else None
+        if resume:
+            resume.verify_writable()
         source = open_source(question.address, question.log, adapters, question.tls)
+    except StateError as error:
+        return replace(unverifiable(_sentence(error, question.address)), remedy=_STATE_REMEDY)
     except VerificationError as error:
         return unverifiable(_sentence(error, question.address))
     try:

@@ -1,17 +1,19 @@
 """Going on from where an earlier verification stopped: its state in a file of the auditor's own."""
 
+import errno
 import hashlib
 import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 from gateway import canonical
 from gateway.errors import VerificationError
 from gateway.transparency.entry import leaf_hash
-from gateway.transparency.errors import SourceError
+from gateway.transparency.errors import SourceError, StateError
 from gateway.transparency.source import LogSource
 
 _VERSION = 1
@@ -27,6 +29,16 @@ class Resume:
     context: dict[str, canonical.Value]
     now_seconds: Callable[[], float]
     _saved_at: float = field(default=0.0)
+
+    def verify_writable(self) -> None:
+        """Raises StateError where no state can be kept: said before hours of reading, not after."""
+        try:
+            if self.path.is_dir():
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+            with TemporaryFile(dir=self.path.parent):
+                pass
+        except OSError as error:
+            raise StateError(f"cannot write the state {self.path}: {error.strerror}") from None
 
     def load(self, origin: str) -> dict[str, Any] | None:
         """The walk's state, None when there is no file or its context is another; raises

@@ -99,6 +99,21 @@ def test_what_cannot_be_checked_is_one_sentence(log: LogFile, options: list[str]
     assert "\x1b[31m" not in output
 
 
+@pytest.mark.parametrize("place", ["folder", "absent/state", "file/state"])
+def test_a_state_that_could_not_be_kept_is_told_before_anything_is_read(
+    log: LogFile, tmp_path: Path, place: str
+) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_text("x")
+    output, code = verify(log, "--key", SIGNER.vkey, "--state", str(tmp_path / place))
+    assert (output.split()[0], code) == ("UNVERIFIABLE", 2)
+    assert "annot write the state" in output
+    assert "entries that hold" not in output  # nothing was read
+    assert "Name a file for --state" in output
+    assert {path.name for path in tmp_path.iterdir()} >= {"folder", "file"}
+    assert list((tmp_path / "folder").iterdir()) == []
+
+
 def test_json_is_the_verdict(log: LogFile, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = [str(log.path), "--key", SIGNER.vkey, "--json"]
     result = CliRunner().invoke(app, ["audit", "verify", *arguments])
