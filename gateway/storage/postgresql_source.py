@@ -13,17 +13,12 @@ from sqlalchemy.engine import URL
 from gateway.storage.engine import parse_address
 from gateway.storage.errors import describe_address, describe_error
 from gateway.storage.postgresql import BoundedConnection, connect
-from gateway.transparency.closeable import Closeable
+from gateway.transparency.databases import MONTH_KEY, Database, choose_log, split_tiles, tiles_of
 from gateway.transparency.errors import SourceError
 from gateway.transparency.source import Opener, Row, StoredPayload, StoredRow
 
 _BATCH_ROWS = 2_000
 _PATIENCE_SECONDS = 600.0  # a damaged index may mean sorting the whole log before the first row
-_TILE_WIDTH, _HASH_BYTES = 256, 32
-_NAMED_LOGS = 5
-_PLACE = " || '/' || ".join(
-    f"payloads.{name}" for name in ("log", "region", "retention_class", "month")
-)
 _BESIDE = ("tiles", "journal", "payloads", "payload_keys", "month_keys")
 _TABLES = ("entries", "checkpoints", "cosigned", *_BESIDE)
 _BEGIN = (
@@ -46,7 +41,7 @@ class PostgresOpener:
         return PostgresSource(self.address, self.origin, self.snapshot)
 
 
-class PostgresSource(Closeable):
+class PostgresSource(Database):
     """One log in a database: a `DatabaseSource`. Close it after use."""
 
     def __init__(self, address: str, log: str | None = None, snapshot: str | None = None) -> None:
@@ -92,33 +87,19 @@ class PostgresSource(Closeable):
 
     def leaf_hashes(self, first: int, stop: int) -> Sequence[bytes]:
         """As LogSource: out of the full tiles of level 0."""
-        found: list[bytes] = []
         if first >= stop:
-            return found
-        index = first // _TILE_WIDTH
+            return []
         query = (
             "SELECT idx, hashes FROM tiles WHERE log = %s AND level = 0 "
             "AND idx BETWEEN %s AND %s ORDER BY idx"
         )
-        last = (stop - 1) // _TILE_WIDTH
-        for idx, joined in self._rows("tiles", query, self.origin, index, last):
-            if idx != index or len(joined) % _HASH_BYTES:
-                break
-            found += [joined[at : at + _HASH_BYTES] for at in range(0, len(joined), _HASH_BYTES)]
-            index += 1
-            if len(joined) != _TILE_WIDTH * _HASH_BYTES:
-                break
-        skipped = first % _TILE_WIDTH
-        return found[skipped : skipped + stop - first]
+        rows = self._rows("tiles", query, self.origin, *tiles_of(first, stop))
+        return split_tiles(rows, first, stop)
 
     def tiles(self) -> Iterator[tuple[object, object, object]]:
         """(level, index, joined hashes), level 0 first."""
         query = "SELECT level, idx, hashes FROM tiles WHERE log = %s ORDER BY level, idx"
         return self._rows("tiles", query, self.origin)
-
-    def tail_problem(self) -> str | None:
-        """None: whole groups are committed, so a crash leaves nothing torn."""
-        return None
 
     def opener(self) -> Opener | None:
         """As LogSource: the same snapshot, while this source is open."""
@@ -159,7 +140,7 @@ class PostgresSource(Closeable):
     def payloads(self, class_ids: Collection[str]) -> Mapping[str, StoredPayload]:
         """As DatabaseSource."""
         query = (
-            f"SELECT payloads.class_id, sha256(sealed), month_key, {_PLACE}, "  # noqa: S608 - our own
+            f"SELECT payloads.class_id, sha256(sealed), month_key, {MONTH_KEY}, "  # noqa: S608 - our own
             "month_keys.id IS NOT NULL FROM payloads "
             "LEFT JOIN payload_keys ON payload_keys.class_id = payloads.class_id "
             "LEFT JOIN month_keys ON month_keys.id = payload_keys.month_key "
@@ -177,19 +158,8 @@ class PostgresSource(Closeable):
             for class_id, digest, month_key, place, has_month in rows
         }
 
-    def classes_held(self, class_ids: Collection[str]) -> set[str]:
-        """As DatabaseSource."""
-        return self._those_in("payloads", "class_id", class_ids) | self._those_in(
-            "payload_keys", "class_id", class_ids
-        )
-
-    def months_held(self, month_keys: Collection[str]) -> set[str]:
-        """As DatabaseSource."""
-        return self._those_in("payloads", _PLACE, month_keys) | self._those_in(
-            "month_keys", "id", month_keys
-        )
-
-    def _those_in(self, table: str, column: str, values: Collection[str]) -> set[str]:
+    def those_in(self, table: str, column: str, values: Collection[str]) -> set[str]:
+        """As Database."""
         if not values:
             return set()
         query = f"SELECT DISTINCT {column} FROM {table} WHERE {column} = ANY(%s)"  # noqa: S608 - our own
@@ -219,14 +189,7 @@ class PostgresSource(Closeable):
         if not {"entries", "checkpoints"} <= self._tables:
             raise SourceError(f"{self._shown} is a database, but not a gateway's: it has no log")
         logs = sorted({*self._logs("entries"), *self._logs("checkpoints")})
-        names = ", ".join(map(repr, logs[:_NAMED_LOGS]))
-        if not logs:
-            raise SourceError(f"{self._shown} holds no log: its tables are empty")
-        if log is None and len(logs) > 1:
-            raise SourceError(f"{self._shown} holds several logs, say which with --log: {names}")
-        if log is not None and log not in logs:
-            raise SourceError(f"{self._shown} holds no log {log!r}, but {names}")
-        return log or logs[0]
+        return choose_log(self._shown, logs, log)
 
     def _logs(self, table: str) -> Iterator[str]:
         """The distinct logs, by skipping along the index instead of reading every row."""

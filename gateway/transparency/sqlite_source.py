@@ -17,20 +17,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from gateway.transparency.closeable import Closeable
+from gateway.transparency.databases import MONTH_KEY, Database, choose_log, split_tiles, tiles_of
 from gateway.transparency.errors import SourceError
 from gateway.transparency.source import Opener, StoredPayload
 
 _BATCH_ROWS = 2_000
 _MAX_VALUES = 500  # of one statement
-_TILE_WIDTH = 256
-_HASH_BYTES = 32
 _TABLES_BESIDE = ("journal", "payloads", "tiles", "payload_keys", "month_keys", "cosigned")
 _BUSY_SECONDS = 10.0
-_NAMED_LOGS = 5
-_PLACE = " || '/' || ".join(
-    f"payloads.{name}" for name in ("log", "region", "retention_class", "month")
-)
 
 
 class StoredText(bytes):
@@ -38,7 +32,7 @@ class StoredText(bytes):
     told from the bytes that should stand there."""
 
 
-class SqliteSource(Closeable):
+class SqliteSource(Database):
     """One log in a database: a `LogSource` over one snapshot. Close it after use."""
 
     def __init__(self, path: Path, log: str | None = None) -> None:
@@ -52,7 +46,7 @@ class SqliteSource(Closeable):
                 self._connection.execute("BEGIN")  # one snapshot for everything that follows
                 names = self._connection.execute("SELECT name FROM sqlite_master").fetchall()
                 self._tables = {name.decode(errors="replace") for (name,) in names}
-            self.origin = self._choose(log)
+            self.origin = choose_log(path, self._logs(), log)
         except SourceError:
             self._connection.close()
             raise
@@ -81,24 +75,14 @@ class SqliteSource(Closeable):
 
     def leaf_hashes(self, first: int, stop: int) -> Sequence[bytes]:
         """As LogSource: out of the full tiles of level 0."""
-        found: list[bytes] = []
         if first >= stop or not self._has("tiles"):
-            return found
+            return []
         query = (
             "SELECT idx, hashes FROM tiles WHERE log = ? AND level = 0 AND idx BETWEEN ? AND ? "
             "ORDER BY idx"
         )
-        index = first // _TILE_WIDTH
-        bounds = (index, (stop - 1) // _TILE_WIDTH)
-        for idx, joined in chain.from_iterable(self._batches(query, self.origin, *bounds)):
-            if idx != index or type(joined) is not bytes or len(joined) % _HASH_BYTES:
-                break
-            found += [joined[at : at + _HASH_BYTES] for at in range(0, len(joined), _HASH_BYTES)]
-            index += 1
-            if len(joined) != _TILE_WIDTH * _HASH_BYTES:
-                break
-        skipped = first % _TILE_WIDTH
-        return found[skipped : skipped + stop - first]
+        rows = chain.from_iterable(self._batches(query, self.origin, *tiles_of(first, stop)))
+        return split_tiles(rows, first, stop)
 
     def tiles(self) -> Iterator[tuple[object, object, object]]:
         """(level, index, joined hashes), level 0 first."""
@@ -106,10 +90,6 @@ class SqliteSource(Closeable):
             return iter(())
         query = "SELECT level, idx, hashes FROM tiles WHERE log = ? ORDER BY level, idx"
         return chain.from_iterable(self._batches(query, self.origin))
-
-    def tail_problem(self) -> str | None:
-        """None: whole groups are committed, so a crash leaves nothing torn."""
-        return None
 
     def opener(self) -> Opener | None:
         """As LogSource."""
@@ -151,7 +131,7 @@ class SqliteSource(Closeable):
         for at in range(0, len(wanted), _MAX_VALUES):
             part = wanted[at : at + _MAX_VALUES]
             query = (
-                f"SELECT payloads.class_id, sealed, month_key, {_PLACE}, month_keys.id "  # noqa: S608 - question marks
+                f"SELECT payloads.class_id, sealed, month_key, {MONTH_KEY}, month_keys.id "  # noqa: S608 - question marks
                 "FROM payloads LEFT JOIN payload_keys ON payload_keys.class_id = payloads.class_id "
                 "LEFT JOIN month_keys ON month_keys.id = payload_keys.month_key "
                 f"WHERE payloads.log = ? AND payloads.class_id IN ({', '.join('?' * len(part))})"
@@ -169,19 +149,8 @@ class SqliteSource(Closeable):
                 )
         return found
 
-    def classes_held(self, class_ids: Collection[str]) -> set[str]:
-        """As DatabaseSource."""
-        return self._those_in("payloads", "class_id", class_ids) | self._those_in(
-            "payload_keys", "class_id", class_ids
-        )
-
-    def months_held(self, month_keys: Collection[str]) -> set[str]:
-        """As DatabaseSource."""
-        return self._those_in("payloads", _PLACE, month_keys) | self._those_in(
-            "month_keys", "id", month_keys
-        )
-
-    def _those_in(self, table: str, column: str, values: Collection[str]) -> set[str]:
+    def those_in(self, table: str, column: str, values: Collection[str]) -> set[str]:
+        """As Database."""
         found: set[str] = set()
         wanted = sorted(values) if self._has(table) else []
         for at in range(0, len(wanted), _MAX_VALUES):
@@ -212,17 +181,6 @@ class SqliteSource(Closeable):
             if not batch:
                 return
             yield batch
-
-    def _choose(self, log: str | None) -> str:
-        logs = self._logs()
-        names = ", ".join(map(repr, logs[:_NAMED_LOGS]))
-        if not logs:
-            raise SourceError(f"{self._path} holds no log: its tables are empty")
-        if log is None and len(logs) > 1:
-            raise SourceError(f"{self._path} holds several logs, say which with --log: {names}")
-        if log is not None and log not in logs:
-            raise SourceError(f"{self._path} holds no log {log!r}, but {names}")
-        return log or logs[0]
 
     def _logs(self) -> list[str]:
         """The distinct logs, by skipping along the index instead of reading every row."""
