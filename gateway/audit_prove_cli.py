@@ -66,7 +66,8 @@ def check_proof(
 ) -> None:
     """Verify a proof file, offline, and show its entry.
 
-    Exit code 0: it holds. 1: it does not. 2: it could not be checked.
+    Exit code 0: it holds. 1: it is a proof and does not hold. 2: it could not be checked: FILE is
+    no proof, there is no key, or it cannot be read.
     """
     if entry and as_json:
         raise ConfigError("--entry and --json do not go together")

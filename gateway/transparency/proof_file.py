@@ -22,9 +22,14 @@ from pathlib import Path
 from gateway.canonical import Value
 from gateway.clock import format_time
 from gateway.errors import VerificationError
-from gateway.transparency.checkpoint import MAX_SIZE, Checkpoint, open_checkpoint
+from gateway.transparency.checkpoint import (
+    MAX_SIZE,
+    Checkpoint,
+    open_checkpoint,
+    read_unverified_checkpoint,
+)
 from gateway.transparency.entry import HASH_BYTES, MAX_ENTRY_BYTES, Entry, leaf_hash, parse_entry
-from gateway.transparency.errors import ProofError, SourceError
+from gateway.transparency.errors import NoteError, ProofError, SourceError
 from gateway.transparency.merkle import verify_inclusion
 from gateway.transparency.notes import MAX_NOTE_BYTES, Verifier
 from gateway.transparency.report import printable, read_key
@@ -121,17 +126,22 @@ def verify_proof(proof: ProofFile, verifier: Verifier) -> Proven:
 
 
 def read_proof(path: Path) -> ProofFile:
-    """The claims of a file; raises SourceError when it cannot be read, else as `parse_proof`."""
+    """The claims of a file; raises SourceError when it cannot be read or is no proof, which says
+    nothing about an entry, neither way."""
     try:
         with path.open("rb") as file:
             data = file.read(MAX_PROOF_BYTES + 1)
         if len(data) > MAX_PROOF_BYTES:
             raise SourceError(f"the proof {path} is larger than {MAX_PROOF_BYTES} bytes")
-        return parse_proof(data.decode())
+        proof = parse_proof(data.decode())
+        read_unverified_checkpoint(proof.note)
+        return proof
     except OSError as error:
         raise SourceError(f"cannot read the proof {path}: {error.strerror}") from None
     except UnicodeDecodeError:
         raise SourceError(f"the proof {path} is not a text file") from None
+    except (ProofError, NoteError) as error:
+        raise SourceError(f"{path} is no proof: {error}") from None
 
 
 def describe(proven: Proven) -> list[tuple[str, str]]:
@@ -151,8 +161,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         verifier, proof = read_key(options.key), read_proof(options.file)
-    except ProofError as error:
-        return _fail(f"DOES NOT HOLD: {error}", _DOES_NOT_HOLD)
     except VerificationError as error:
         return _fail(f"COULD NOT CHECK: {error}", _COULD_NOT_CHECK)
     try:
@@ -174,7 +182,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m gateway.transparency.proof_file",
         description="Verify that one entry stands in a log, offline, from its proof file alone.",
-        epilog="exit codes: 0 it holds; 1 it does not; 2 it could not be checked",
+        epilog="exit codes: 0 it holds; 1 it is a proof and does not hold; 2 it could not be "
+        "checked: no proof, no key, or not to be read",
     )
     parser.add_argument("file", type=Path, metavar="FILE", help=f"a {ENDING} file")
     parser.add_argument("--key", required=True, metavar="VKEY", help="verifier key, or its file")

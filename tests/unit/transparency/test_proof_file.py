@@ -178,6 +178,46 @@ def test_the_command_shows_the_entry_and_says_by_its_exit_code_what_it_found(
     assert main([str(path), "--key", "nothing"]) == 2
 
 
+NO_PROOFS = {
+    "index with a zero",
+    "index with a sign",
+    "no index",
+    "no entry",
+    "a short hash",
+    "no base64",
+    "loose base64",
+    "another version",
+    "carriage returns",
+    "no checkpoint",
+    "empty",
+    "a path without end",
+    "a huge index",
+}
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_a_file_that_is_no_proof_says_nothing_and_a_proof_that_is_broken_does_not_hold(
+    what: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "five.tlog-proof"
+    path.write_bytes(BROKEN[what].encode())
+    code = main([str(path), "--key", SIGNER.vkey])
+    told = capsys.readouterr().err
+    if what in NO_PROOFS:
+        assert (code, told.startswith(f"COULD NOT CHECK: {path} is no proof: ")) == (2, True), told
+    else:
+        assert (code, told.startswith("DOES NOT HOLD: ")) == (1, True), told
+
+
+def test_a_proof_whose_checkpoint_is_any_text_is_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "five.tlog-proof"
+    path.write_text(TEXT[: TEXT.index("\n\n") + 2] + "Dear auditor,\n")
+    assert main([str(path), "--key", SIGNER.vkey]) == 2
+    assert "is no proof" in capsys.readouterr().err
+
+
 def test_it_verifies_with_cryptography_alone(tmp_path: Path) -> None:
     path = tmp_path / "five.tlog-proof"
     path.write_text(TEXT)
