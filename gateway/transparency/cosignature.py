@@ -9,53 +9,32 @@ time <seconds>
 
 import struct
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateway.transparency.errors import NoteError, SignatureError
 from gateway.transparency.notes import (
     MAX_SIGNATURES,
+    NamedKey,
     SignatureLine,
-    format_vkey,
-    load_public_key,
     parse_signature,
-    parse_vkey,
     split_note,
 )
 
 MAX_TIME_SECONDS = 2**63 - 1
 SIGNATURE_BYTES = 8 + 64
 
-_KIND = b"\x04"
 _TIME = struct.Struct(">Q")
 
 
 @dataclass(frozen=True, slots=True)
-class CosignatureVerifier:
+class CosignatureVerifier(NamedKey):
     """A witness's public key. One key belongs to one witness only: the name is not signed."""
 
-    name: str
-    public_key: bytes
-    key_id: bytes
-    _key: Ed25519PublicKey = field(repr=False, compare=False)
-
-    @classmethod
-    def from_public_key(cls, name: str, public_key: bytes) -> "CosignatureVerifier":
-        """From the 32 bytes of an Ed25519 public key; raises NoteError."""
-        key_id, key = load_public_key(name, _KIND, public_key)
-        return cls(name, public_key, key_id, key)
-
-    @classmethod
-    def from_vkey(cls, text: str) -> "CosignatureVerifier":
-        """From `<name>+<hex key id>+<base64(0x04 ‖ public key)>`; raises NoteError."""
-        return cls.from_public_key(*parse_vkey(text, _KIND, "Ed25519 cosignature/v1 (0x04)"))
-
-    @property
-    def vkey(self) -> str:
-        """The one-line text of this key."""
-        return format_vkey(self.name, self.key_id, _KIND + self.public_key)
+    KIND = b"\x04"
+    KIND_NAME = "Ed25519 cosignature/v1 (0x04)"
 
     def verify(self, text: str, signature: bytes) -> None:
         """Raises SignatureError unless `signature` (72 bytes) is this key's over the note's text

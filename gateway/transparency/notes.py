@@ -10,7 +10,7 @@ import binascii
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeVar
+from typing import ClassVar, Generic, Protocol, Self, TypeVar
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -20,7 +20,6 @@ from gateway.transparency.errors import NoteError, SignatureError, UnsignedError
 MAX_NOTE_BYTES = 1_000_000
 MAX_SIGNATURES = 100
 
-_ED25519 = b"\x01"
 _KEY_ID_BYTES = 4
 _MARK = "— "
 
@@ -44,8 +43,12 @@ K = TypeVar("K", bound=KnownKey)
 
 
 @dataclass(frozen=True, slots=True)
-class Verifier:
-    """A named public key. `key_id` ties a signature line to it."""
+class NamedKey:
+    """A named Ed25519 public key for one type of signature, `KIND` (1 byte). `key_id` ties a
+    signature line to it."""
+
+    KIND: ClassVar[bytes]
+    KIND_NAME: ClassVar[str]
 
     name: str
     public_key: bytes
@@ -53,20 +56,45 @@ class Verifier:
     _key: Ed25519PublicKey = field(repr=False, compare=False)
 
     @classmethod
-    def from_public_key(cls, name: str, public_key: bytes) -> "Verifier":
+    def from_public_key(cls, name: str, public_key: bytes) -> Self:
         """From the 32 bytes of an Ed25519 public key; raises NoteError."""
-        key_id, key = load_public_key(name, _ED25519, public_key)
-        return cls(name, public_key, key_id, key)
+        _check_name(name)
+        try:
+            key = Ed25519PublicKey.from_public_bytes(public_key)
+        except ValueError:
+            raise NoteError(f"the key of {name} is not an Ed25519 public key") from None
+        digest = hashlib.sha256(name.encode() + b"\n" + cls.KIND + public_key).digest()
+        return cls(name, public_key, digest[:_KEY_ID_BYTES], key)
 
     @classmethod
-    def from_vkey(cls, text: str) -> "Verifier":
-        """From `<name>+<hex key id>+<base64(0x01 ‖ public key)>`; raises NoteError."""
-        return cls.from_public_key(*parse_vkey(text, _ED25519, "Ed25519"))
+    def from_vkey(cls, text: str) -> Self:
+        """From `<name>+<hex key id>+<base64(KIND ‖ public key)>`; raises NoteError, for another
+        type than KIND, too."""
+        parts = text.strip().split("+", 2)
+        if len(parts) != 3:
+            raise NoteError("a verifier key looks like <name>+<key id>+<base64>")
+        name, key_id, encoded = parts
+        blob = _decode(encoded, "the verifier key")
+        if blob[:1] != cls.KIND:
+            raise NoteError(f"the verifier key of {name[:80]!r} is not of type {cls.KIND_NAME}")
+        key = cls.from_public_key(name, blob[1:])
+        if key.key_id.hex() != key_id:
+            raise NoteError(f"the key id of {name[:80]!r} does not belong to its key")
+        return key
 
     @property
     def vkey(self) -> str:
         """The one-line text of this key."""
-        return format_vkey(self.name, self.key_id, _ED25519 + self.public_key)
+        encoded = base64.b64encode(self.KIND + self.public_key).decode()
+        return f"{self.name}+{self.key_id.hex()}+{encoded}"
+
+
+@dataclass(frozen=True, slots=True)
+class Verifier(NamedKey):
+    """The public key of whoever signs notes: a log, mostly."""
+
+    KIND = b"\x01"
+    KIND_NAME = "Ed25519"
 
     def verify(self, text: str, signature: bytes) -> None:
         """Raises SignatureError unless this key made `signature` over the UTF-8 of `text`."""
@@ -119,38 +147,6 @@ class SignatureLine:
         """The line with its newline."""
         blob = base64.b64encode(self.key_id + self.signature).decode()
         return f"{_MARK}{self.name} {blob}\n"
-
-
-def load_public_key(name: str, kind: bytes, public_key: bytes) -> tuple[bytes, Ed25519PublicKey]:
-    """The key id of an Ed25519 key for signatures of type `kind` (1 byte), and the key; raises
-    NoteError."""
-    _check_name(name)
-    try:
-        key = Ed25519PublicKey.from_public_bytes(public_key)
-    except ValueError:
-        raise NoteError(f"the key of {name} is not an Ed25519 public key") from None
-    digest = hashlib.sha256(name.encode() + b"\n" + kind + public_key).digest()
-    return digest[:_KEY_ID_BYTES], key
-
-
-def parse_vkey(text: str, kind: bytes, what: str) -> tuple[str, bytes]:
-    """Name and public key of `<name>+<hex key id>+<base64(kind ‖ public key)>`; raises NoteError
-    for another type than `kind` (1 byte), called `what`."""
-    parts = text.strip().split("+", 2)
-    if len(parts) != 3:
-        raise NoteError("a verifier key looks like <name>+<key id>+<base64>")
-    name, key_id, encoded = parts
-    blob = _decode(encoded, "the verifier key")
-    if blob[:1] != kind:
-        raise NoteError(f"the verifier key of {name[:80]!r} is not of type {what}")
-    if load_public_key(name, kind, blob[1:])[0].hex() != key_id:
-        raise NoteError(f"the key id of {name[:80]!r} does not belong to its key")
-    return name, blob[1:]
-
-
-def format_vkey(name: str, key_id: bytes, blob: bytes) -> str:
-    """The one-line text of a verifier key; `blob` is its type and the public key."""
-    return f"{name}+{key_id.hex()}+{base64.b64encode(blob).decode()}"
 
 
 def short_vkey(vkey: str) -> str:
