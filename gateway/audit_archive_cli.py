@@ -40,7 +40,9 @@ def archive(
     """How the log's archive stands. May be run beside a gateway.
 
     Exit code 0: as it should be. 1: something is missing, not kept, or not what the log signed.
-    2: it could not be read or written.
+    2: it could not be read or written. That the newest entries are not there yet is told and
+    is no problem, with --check neither: an alarm on that watches `archived` and `sealed` of --json,
+    or gateway_archive_behind_entries.
     """
     from gateway.archive.checking import check_archive
     from gateway.archiving import archive_terms, make_archiver, open_store

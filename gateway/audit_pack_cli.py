@@ -59,15 +59,17 @@ def pack(
     finally:
         database.dispose()
     if as_json:
-        told = {"file": str(out), "entries": packed.entries, "proofs": packed.proofs,
-                "policies": packed.policies, "bytes": packed.bytes}  # fmt: skip
+        told = {"file": str(out), "entries": packed.entries, "rows": packed.rows,
+                "proofs": packed.proofs, "policies": packed.policies,
+                "bytes": packed.bytes}  # fmt: skip
         typer.echo(json.dumps(told))
         return
     typer.echo(
-        f"{out}: {packed.entries:,} entries, {packed.proofs:,} proofs, {packed.policies} policy "
-        f"bundles, {packed.bytes / 1_000_000:.1f} MB\nopen READ-ME-FIRST.html in it"
+        f"{out}: a log of {packed.entries:,} entries, rows of {packed.rows:,} of them, "
+        f"{packed.proofs:,} proofs, {packed.policies} policy bundles, "
+        f"{packed.bytes / 1_000_000:.1f} MB\nopen READ-ME-FIRST.html in it"
     )
-    if packed.entries > MAX_PROOFS:
+    if packed.rows > MAX_PROOFS:
         typer.echo(f"proofs are of the first {MAX_PROOFS:,}: say --from and --to for others")
 
 

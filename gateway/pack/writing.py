@@ -44,10 +44,12 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """What was written."""
+    """What was written: the whole log, of `entries`, and the rows of `rows` of them (of those that
+    were asked for and are there: a purge leaves none)."""
 
     path: Path
     entries: int
+    rows: int
     proofs: int
     policies: int
     bytes: int
@@ -107,7 +109,8 @@ def write_pack(
         part.replace(out)
     finally:
         part.unlink(missing_ok=True)
-    return Packed(out, last - asked.first + 1, proofs, policies, out.stat().st_size)
+    rows = survey.counts.total()
+    return Packed(out, size, rows, proofs, policies, out.stat().st_size)
 
 
 class _Pack:

@@ -55,6 +55,17 @@ def run(*arguments: str | Path) -> tuple[int, str]:
     return result.exit_code, result.output
 
 
+def test_an_archive_that_is_behind_is_no_problem_and_the_help_says_so(
+    config: Path, tmp_path: Path
+) -> None:
+    stored_log(tmp_path)
+    code, said = run("--config", config, "--check")
+    assert (code, "0 of 16 signed, 16 not there yet" in said) == (0, True), said
+    _, told = run("--help")
+    words = " ".join(told.replace("│", " ").split())
+    assert "the newest entries are not there yet is told and is no problem, with --check" in words
+
+
 def test_the_command_writes_what_is_missing_and_says_how_it_stands(
     config: Path, tmp_path: Path
 ) -> None:

@@ -9,15 +9,18 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from typer.testing import CliRunner
 
 from gateway.audit.errors import ExportError
+from gateway.cli import app
 from gateway.clock import parse_time
 from gateway.pack.verifier import build_verifier
 from gateway.pack.writing import Asked, Packed, write_pack
 from gateway.transparency.errors import SourceError, UnsignedError
 from gateway.transparency.notes import Verifier
 from gateway.transparency.sqlite_source import SqliteSource
-from tests.fakes.sql_logs import SIGNER, note, open_engine, open_log
+from tests.fakes.sql_logs import SIGNER, SIGNING_KEY, note, open_engine, open_log
 
 NOW_US = parse_time("2026-03-01T10:00:00.000000Z")
 ENTRIES = 300
@@ -61,7 +64,7 @@ def run(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
 
 def test_a_stranger_checks_the_pack_with_what_is_in_it(database: Path, tmp_path: Path) -> None:
     packed = pack(database, tmp_path / "evidence.zip", Asked(10, 12))
-    assert (packed.entries, packed.proofs) == (3, 3)
+    assert (packed.entries, packed.rows, packed.proofs) == (ENTRIES, 3, 3)
     folder = unpack(packed.path, tmp_path / "unpacked")
     kept = tmp_path / "mine.checkpoint"
     kept.write_text((folder / "log" / "checkpoint").read_text())
@@ -119,3 +122,27 @@ def test_nothing_is_left_when_it_cannot_be_made(database: Path, tmp_path: Path) 
 
 def test_the_verifier_is_the_same_bytes_each_time() -> None:
     assert build_verifier() == build_verifier()
+
+
+def test_the_command_tells_the_log_from_the_rows(database: Path, tmp_path: Path) -> None:
+    key = SIGNING_KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (tmp_path / "checkpoint.key").write_bytes(key)
+    (tmp_path / "checkpoint.key").chmod(0o600)
+    (tmp_path / "bundle.pub").write_text("PEM")
+    settings = tmp_path / "gateway.yaml"
+    settings.write_text(
+        "trust_domain: example.org\n"
+        "tls: {certificate: a, key: b, ca: c}\n"
+        f'log: {{origin: {SIGNER.name}, database: "sqlite:///{database}", '
+        "checkpoint_key: checkpoint.key, region: eu-west-1}\n"
+        "policies: {bundle: a, bundle_keys: [bundle.pub]}\n"
+        "key_service: {age_identity: a}\n"
+    )
+    command = ["audit", "pack", str(tmp_path / "e.zip"), "--config", str(settings)]
+    told = CliRunner().invoke(app, [*command, "--from", "10", "--to", "12"])
+    assert told.exit_code == 0, told.exception
+    said = f"e.zip: a log of {ENTRIES} entries, rows of 3 of them, 3 proofs, 0 policy bundles, "
+    assert said in told.stdout
+    told = CliRunner().invoke(app, [*command, "--json", "--from", "10", "--to", "12"])
+    value = json.loads(told.stdout)
+    assert (value["entries"], value["rows"], value["proofs"]) == (ENTRIES, 3, 3)
