@@ -1,16 +1,13 @@
 """`gateway audit export`: the log in a form that others read."""
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from gateway.audit_rows import Range, export_rows
 from gateway.chosen_names import naming
@@ -38,6 +35,7 @@ from gateway.chosen_source import (
     open_chosen_source,
 )
 from gateway.errors import ConfigError
+from gateway.progress_bar import show_progress
 from gateway.reading.selection import Selection
 from gateway.transparency.report import read_key
 from gateway.transparency.source import LogSource
@@ -45,8 +43,6 @@ from gateway.transparency.sources import TlsFiles
 
 if TYPE_CHECKING:  # half a second of imports that other commands do not wait for
     from gateway.audit.export import Exported
-
-OnProgress = Callable[[int, int], None]
 
 _MEGABYTE = 1_000_000
 
@@ -113,7 +109,7 @@ def export(
             return
         if selection != Selection() or names or first or last is not None:
             raise ConfigError("a tree holds the whole log: filters go with --format ocsf or csv")
-        with _progress() as progress:
+        with show_progress("exporting", "entries") as progress:
             exported = export_tree(opened, out, verifier, progress)
     if as_json:
         typer.echo(json.dumps({"folder": str(out), "format": form, **exported.as_value()}))
@@ -148,21 +144,3 @@ def _sentence(folder: Path, exported: "Exported") -> str:
         f"{folder}: {exported.size:,} entries of {exported.origin}, {new:,} of them new: "
         f"{exported.files:,} files, {exported.bytes / _MEGABYTE:,.1f} MB."
     )
-
-
-@contextmanager
-def _progress() -> Iterator[OnProgress]:
-    """A bar on a terminal, elsewhere nothing."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield lambda done, total: None
-        return
-    columns = (
-        TextColumn("exporting"),
-        BarColumn(),
-        TextColumn("{task.completed:,.0f} of {task.total:,.0f} entries"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("export", total=0)
-        yield lambda done, total: bar.update(task, completed=done, total=total)

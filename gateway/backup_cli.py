@@ -1,18 +1,15 @@
 """`gateway backup`: one consistent copy of the log's database, while the gateway serves."""
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from gateway.configuration import BackupConfig, GatewayConfig
 from gateway.errors import ConfigError
+from gateway.progress_bar import show_progress
 
 _MEGABYTE = 1_000_000
 
@@ -77,21 +74,3 @@ def _target(settings: GatewayConfig, folder: Path | None, region: str | None) ->
     # Of the copies only this one is about to be made.
     verify_residency(msgspec.structs.replace(settings, backup=target, archive=None, replicas=()))
     return target
-
-
-@contextmanager
-def show_progress(what: str, unit: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar on a terminal, elsewhere nothing: called with (done, total)."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield lambda done, total: None
-        return
-    columns = (
-        TextColumn(what),
-        BarColumn(),
-        TextColumn("{task.completed:,.0f} of {task.total:,.0f} " + unit),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task(what, total=0)
-        yield lambda done, total: bar.update(task, completed=done, total=total)

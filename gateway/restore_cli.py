@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.table import Table
 from typer.core import TyperGroup
 
-from gateway.backup_cli import show_progress
 from gateway.errors import ConfigError
+from gateway.progress_bar import show_progress
 from gateway.restore_close_cli import close, sign, succeed
 
 if TYPE_CHECKING:  # seconds of imports that other commands do not wait for
