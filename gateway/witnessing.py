@@ -78,24 +78,6 @@ async def run_witnesses(
         yield Witnessing(witnessed, reports, witnesses, timestamps)
 
 
-async def look_at_witnesses(
-    config: GatewayConfig, engine: Engine, verifiers: Sequence[Verifier], clock: Clock
-) -> tuple[int, str | None]:
-    """Ask the configured witnesses what they have seen, before the log is opened for writing: the
-    largest size (0: nobody said) and the problem. With nothing signed yet nobody is asked.
-
-    Raises ConfigError, LogUnavailableError. A witness that does not answer tells nothing.
-    """
-    witnessed = WitnessedLog(engine, config.log.origin)
-    note = await witnessed.newest() if config.witnesses is not None else None
-    if config.witnesses is None or note is None:
-        return 0, None
-    async with AsyncExitStack() as stack:
-        witnesses = await _open_witnesses(stack, config.witnesses, witnessed, verifiers, clock)
-        await witnesses.look(note)
-        return witnesses.newest_seen(), witnesses.problem()
-
-
 def read_witness_policy(config: WitnessesConfig, verifiers: Sequence[Verifier]) -> WitnessPolicy:
     """The policy file; raises ConfigError also when it does not accept this log."""
     try:
