@@ -22,6 +22,7 @@ MAX_DUE_ENTRIES = 1_024 * TILE_WIDTH
 _OPEN_TOGETHER = 2_000
 _DAY_US = 86_400_000_000
 _DAYS_A_YEAR = 365.2425
+_is_month = re.compile(r"[0-9]{4}-(?:0[1-9]|1[0-2])").fullmatch
 _TIME_MARK = b',"time":"'
 _TIME_BYTES = len("2026-01-02T03:04:05.000006Z")
 
@@ -139,10 +140,8 @@ class SqlRemovals:
                 yield ids[at : at + _OPEN_TOGETHER]
 
     def _due_months(self, connection: Connection, now_us: int) -> tuple[DueMonth, ...]:
-        keys = {
-            row.id: Month(row.region, row.retention_class, row.month)
-            for row in removal_store.read_month_keys(connection, self._log)
-        }
+        ids = removal_store.read_month_keys(connection, self._log)
+        keys = {key_id: month for key_id in ids if (month := _month_of(key_id)) is not None}
         due = {key: month for key, month in keys.items() if self._retention.is_due(month, now_us)}
         if not due:
             return ()
@@ -151,6 +150,13 @@ class SqlRemovals:
             DueMonth(key, month, counts.get(key, 0))
             for key, month in sorted(due.items(), key=lambda item: (item[1].month, item[0]))
         )
+
+
+def _month_of(key_id: str) -> Month | None:
+    """What a month key is for; None for an id that no gateway gave."""
+    parts = key_id.rsplit("/", 3)[1:]
+    is_ours = len(parts) == 3 and all(parts) and _is_month(parts[2])
+    return Month(*parts) if is_ours else None
 
 
 def _due_entries(

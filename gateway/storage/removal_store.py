@@ -109,22 +109,12 @@ def read_commitments(connection: Connection, log: str, first: int, last: int) ->
         yield row[0]
 
 
-class KeyRow(NamedTuple):
-    """A month key that stands."""
-
-    id: str
-    region: str
-    retention_class: str
-    month: str
-
-
-def read_month_keys(connection: Connection, log: str) -> list[KeyRow]:
-    """The month keys of this log."""
-    columns = month_keys.c
-    query = select(columns.id, columns.region, columns.retention_class, columns.month)
-    rows = [KeyRow(*row) for row in connection.execute(query)]
+def read_month_keys(connection: Connection, log: str) -> list[str]:
+    """The ids of the month keys of this log. What a key is for is said by its id, which entries
+    name; the columns beside it are for people."""
     # Not LIKE: an origin may hold its wildcards.
-    return [row for row in rows if row.id.startswith(log + "/")]
+    ids = connection.execute(select(month_keys.c.id)).scalars()
+    return [key_id for key_id in ids if key_id.startswith(log + "/")]
 
 
 def count_payloads(connection: Connection, log: str, keys: Collection[str]) -> dict[str, int]:

@@ -13,6 +13,7 @@ from gateway.audit.sql_log import SqlLog
 from gateway.changes.deed_port import DueEntries, DueMonth, DuePlan, Month
 from gateway.clock import ManualClock, parse_time
 from gateway.storage.engine import Engine, write_transaction
+from tests.fakes.failing_sql import tampering
 from tests.fakes.keys import MemoryKeyService
 from tests.fakes.log import ORIGIN
 from tests.fakes.removals import remove
@@ -54,6 +55,27 @@ def at(day: str) -> int:
 
 def key(region: str, kind: str = "decisions", month: str = "2026-01") -> str:
     return f"{ORIGIN}/{region}/{kind}/{month}"
+
+
+def test_what_is_due_goes_by_what_entries_name_and_not_by_columns(engine: Engine) -> None:
+    """Whoever can write to the database could else make a young month look old."""
+
+    async def main() -> None:
+        clock = ManualClock(wall_us=FIRST_US)
+        log = await open_log(engine, clock=clock)
+        await log.append([note("a")], [class_of(A, US, "decisions")])
+        with tampering(engine) as execute:
+            execute("UPDATE month_keys SET month = '2019-01', region = 'eu-west-1'")
+            odd = f"{ORIGIN}/{US}/decisions/2019-13"
+            columns = "region, retention_class, month, wrapped"
+            execute(f"INSERT INTO month_keys SELECT '{odd}', {columns} FROM month_keys")
+        removals = removals_of(engine, log)
+        assert removals.due(at("2026-02-01")) == DuePlan()
+        [due] = removals.due(at("2026-04-02")).months
+        assert due.month == Month(US, "decisions", "2026-01")
+        await log.aclose()
+
+    asyncio.run(main())
 
 
 def test_a_month_is_due_days_after_its_end_by_the_first_rule_that_matches(engine: Engine) -> None:
