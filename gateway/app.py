@@ -228,9 +228,11 @@ def _checks(clock: Clock, trust: TrustStore, opened: OpenLog, policy: Follower) 
 
 def _notes(opened: OpenLog) -> dict[str, str]:
     """What is wrong and stops no verdict."""
+    timestamps = opened.witnessing.timestamps
     told = {
         "archive": opened.archiving.problem if opened.archiving is not None else None,
         "erasure": opened.log.unscrubbed(),
+        "timestamps": timestamps.failure if timestamps is not None else None,
         "witnesses": opened.witnessing.problem(),
     }
     return {name: problem for name, problem in told.items() if problem}

@@ -2,9 +2,12 @@
 
 import asyncio
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any, cast
 
-from gateway.app import _forget_what_is_removed
+import pytest
+
+from gateway.app import _forget_what_is_removed, _notes
 from gateway.audit.port import Removal
 
 REMOVAL = Removal(class_ids=("a" * 48,))
@@ -22,6 +25,25 @@ class Remembers:
 
     def forget(self) -> None:
         self.forgot += 1
+
+
+@pytest.mark.parametrize(
+    ("timestamps", "told"),
+    [
+        (None, {}),
+        (SimpleNamespace(failure=None), {}),
+        (SimpleNamespace(failure="it is silent"), {"timestamps": "it is silent"}),
+    ],
+)
+def test_readiness_notes_an_authority_that_does_not_stamp(
+    timestamps: object, told: dict[str, str]
+) -> None:
+    opened = SimpleNamespace(
+        archiving=None,
+        log=SimpleNamespace(unscrubbed=lambda: None),
+        witnessing=SimpleNamespace(problem=lambda: None, timestamps=timestamps),
+    )
+    assert _notes(cast("Any", opened)) == told
 
 
 def test_what_is_removed_is_forgotten_and_after_the_end_nobody_is_hindered() -> None:
