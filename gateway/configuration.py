@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 import msgspec
+from msgspec.structs import replace
 
 from gateway.errors import ConfigError
 from gateway.wire.documents import load_yaml
@@ -241,9 +242,11 @@ def load_configuration(path: Path) -> GatewayConfig:
     value = load_yaml(text, str(path))
     base = path.parent.resolve()
     try:
-        return msgspec.convert(value, GatewayConfig, dec_hook=lambda kind, item: _path(base, item))
+        read = msgspec.convert(value, GatewayConfig, dec_hook=lambda kind, item: _path(base, item))
     except msgspec.ValidationError as error:
         raise ConfigError(f"{path}: {_sentence(error)}") from None
+    # The default never passed the hook; what is run must not depend on where one stands.
+    return replace(read, engine=replace(read.engine, opa=base / read.engine.opa))
 
 
 def database_url(config: GatewayConfig, config_path: Path) -> str:

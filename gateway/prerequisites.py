@@ -1,5 +1,6 @@
 """What gateway.yaml names, read before anything starts: composition for `gateway config check`."""
 
+import os
 from pathlib import Path
 
 from gateway.audit.timestamps import TimestampAuthority, open_timestamp_http, read_authorities
@@ -32,6 +33,7 @@ async def verify_prerequisites(config: GatewayConfig, path: Path, clock: Clock) 
     known_keys(config)
     AgeKeyService.open(config.key_service.age_identity)
     read_people(config)
+    _verify_opa(config.engine.opa)
     _verify_kept(config)
     _verify_folders(config)
     verify_residency(config)
@@ -40,6 +42,13 @@ async def verify_prerequisites(config: GatewayConfig, path: Path, clock: Clock) 
         await _verify_witnesses(config.witnesses, [signer.verifier for signer in signers])
     if config.timestamps is not None:
         await _verify_timestamps(config.timestamps)
+
+
+def _verify_opa(opa: Path) -> None:
+    if not opa.is_file():
+        raise ConfigError(f"at engine.opa: {opa}: there is no such program; name where OPA is")
+    if not os.access(opa, os.X_OK):
+        raise ConfigError(f"at engine.opa: {opa}: it may not be run; make it executable")
 
 
 def _verify_kept(config: GatewayConfig) -> None:

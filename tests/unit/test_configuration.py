@@ -30,6 +30,7 @@ def test_defaults_and_paths_beside_the_file(tmp_path: Path) -> None:
     assert found.policies.bundle_keys == (tmp_path / "author.pub",)
     assert (found.rollout.share_permille, found.rollout.dwell_seconds) == (200, 600)
     assert found.engine.remote is None
+    assert found.engine.opa == tmp_path / ".parts/bin/opa"  # not of where the gateway is started
     assert (found.listen.host, found.listen.port) == ("127.0.0.1", 8443)
     assert found.policies.max_age_days == 90
     assert found.limits.body_bytes == 2 * 1024 * 1024

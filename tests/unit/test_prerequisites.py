@@ -1,6 +1,7 @@
 """What `gateway config check` reads, and what it says of what cannot be used."""
 
 import asyncio
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -45,6 +46,7 @@ def check(keys: Path, folder: Path, setting: Sequence[str], value: object) -> No
         },
         "policies": {"bundle": "bundle.tar.gz", "bundle_keys": []},
         "key_service": {"age_identity": str(keys / "age.txt")},
+        "engine": {"opa": sys.executable},
     }
     place: dict[str, object] = whole
     for name in setting[:-1]:
@@ -77,6 +79,9 @@ def test_what_is_good_passes_and_nothing_is_made(keys: Path, tmp_path: Path) -> 
         ("log.kept_checkpoints", ["bad"], "at log.kept_checkpoints: .*bad: no checkpoint"),
         ("log.kept_checkpoints", ["other.note"], "checkpoint of log example.org/other, not of"),
         ("key_service.age_identity", "absent", "cannot read the age identity file"),
+        ("engine", {}, r"at engine.opa: .*/.parts/bin/opa: there is no such prog"),
+        ("engine.opa", "absent", "at engine.opa: .*absent: there is no such program"),
+        ("engine.opa", "bad", "at engine.opa: .*bad: it may not be run"),
         ("archive.folder", "bad", "at archive.folder: .*bad is no folder"),
         ("backup.folder", "bad", "at backup.folder: .*bad is no folder"),
         ("log.allowed_regions", ["eu-west-1"], "log.region is missing"),
