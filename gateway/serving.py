@@ -2,12 +2,10 @@
 
 import asyncio
 import gc
-import signal
 import socket
 import ssl
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
@@ -18,9 +16,10 @@ from gateway.clock import SystemClock
 from gateway.configuration import GatewayConfig, Listen
 from gateway.errors import ConfigError
 from gateway.identity.tls import server_context
-from gateway.identity.uvicorn_tls import TlsHttpProtocol
+from gateway.listener import Listener, listener_config
 
 GRACE_SECONDS = 10
+KEEP_ALIVE_SECONDS = 75
 
 
 def serve(config: GatewayConfig, path: Path, announce: Callable[[str], None]) -> None:
@@ -62,8 +61,8 @@ def _settle_memory() -> None:
     gc.set_threshold(50_000, 20, 50)
 
 
-class _Server(uvicorn.Server):
-    """Announces when it listens, not before."""
+class _Server(Listener):
+    """Streams end with the first signal: requests under way are waited for, and they would last."""
 
     def __init__(
         self,
@@ -71,32 +70,12 @@ class _Server(uvicorn.Server):
         announce: Callable[[], None],
         end_streams: Callable[[], None],
     ) -> None:
-        super().__init__(config)
-        self._announce = announce
+        super().__init__(config, announce)
         self._end_streams = end_streams
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Streams end now: requests under way are waited for, and they would last."""
         self._end_streams()
         super().handle_exit(sig, frame)
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        if self.started:
-            self._announce()
-
-    # uvicorn raises the signal again after it has stopped, which would skip our own closing.
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        loop = asyncio.get_running_loop()
-        signals = (signal.SIGTERM, signal.SIGINT)
-        for number in signals:
-            loop.add_signal_handler(number, self.handle_exit, number, None)
-        try:
-            yield
-        finally:
-            for number in signals:
-                loop.remove_signal_handler(number)
 
 
 async def _serve(
@@ -108,19 +87,7 @@ async def _serve(
             policy = gateway.policy.ref
             place = f"https://{config.listen.host}:{reserved.getsockname()[1]}"
             server = _Server(
-                uvicorn.Config(
-                    gateway.asgi,
-                    http=TlsHttpProtocol,
-                    ws="none",
-                    lifespan="off",
-                    log_config=None,
-                    access_log=False,
-                    server_header=False,
-                    proxy_headers=False,
-                    timeout_keep_alive=75,
-                    timeout_graceful_shutdown=GRACE_SECONDS,
-                    ssl_context_factory=lambda _config, _default: context,
-                ),
+                listener_config(gateway.asgi, context, GRACE_SECONDS, KEEP_ALIVE_SECONDS),
                 lambda: announce(
                     f"listening on {place} "
                     f"(policy {policy.revision}, activation {policy.activation})"

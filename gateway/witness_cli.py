@@ -1,22 +1,18 @@
 """`gateway witness`: a small witness of logs, for somebody who does not run the gateway."""
 
 import asyncio
-import signal
 import socket
 import ssl
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
-import uvicorn
 
 from gateway.api.witness import BODY_TIMEOUT_SECONDS, create_witness_application
 from gateway.clock import SystemClock
 from gateway.errors import ConfigError
 from gateway.identity.tls import ALPN
-from gateway.identity.uvicorn_tls import TlsHttpProtocol
+from gateway.listener import Listener, listener_config
 from gateway.witness.memory import WitnessMemory
 from gateway.witness.settings import (
     CONFIGURATION,
@@ -64,46 +60,15 @@ def serve(
         asyncio.run(_serve(settings, witness))
 
 
-class _Server(uvicorn.Server):
-    """Says where it listens, once it does."""
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        if self.started and sockets:
-            host, port = sockets[0].getsockname()[:2]
-            typer.echo(f"listening on {'https' if self.config.is_ssl else 'http'}://{host}:{port}")
-
-    # uvicorn raises the signal again after it has stopped, which would skip our own closing.
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        loop = asyncio.get_running_loop()
-        signals = (signal.SIGTERM, signal.SIGINT)
-        for number in signals:
-            loop.add_signal_handler(number, self.handle_exit, number, None)
-        try:
-            yield
-        finally:
-            for number in signals:
-                loop.remove_signal_handler(number)
-
-
 async def _serve(settings: WitnessConfig, witness: Witness) -> None:
-    config = uvicorn.Config(
-        create_witness_application(witness, BODY_TIMEOUT_SECONDS),
-        http=TlsHttpProtocol,
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        timeout_graceful_shutdown=GRACE_SECONDS,
-    )
-    if settings.tls is not None:
-        context = _server_tls(settings.tls)
-        config.ssl_context_factory = lambda _config, _default: context
+    context = None if settings.tls is None else _server_tls(settings.tls)
+    application = create_witness_application(witness, BODY_TIMEOUT_SECONDS)
     with _reserve(settings.listen) as reserved:
-        await _Server(config).serve(sockets=[reserved])
+        host, port = reserved.getsockname()[:2]
+        place = f"{'http' if context is None else 'https'}://{host}:{port}"
+        config = listener_config(application, context, GRACE_SECONDS)
+        server = Listener(config, lambda: typer.echo(f"listening on {place}"))
+        await server.serve(sockets=[reserved])
 
 
 def _reserve(listen: WitnessListen) -> socket.socket:
