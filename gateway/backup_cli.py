@@ -60,17 +60,16 @@ def backup(
 
 def _target(settings: GatewayConfig, folder: Path | None, region: str | None) -> BackupConfig:
     """Where to, once copies of this log may be there; raises ConfigError."""
-    from gateway.residency import verify_residency
+    from gateway.residency import verify_copy, verify_residency
 
-    target = settings.backup
+    target, named = settings.backup, "backup.region"
     if folder is not None and (target is None or folder.resolve() != target.folder.resolve()):
         if settings.log.region and not region:
-            raise ConfigError(
-                f"backup.region is not that of {folder}: say with --region where it is"
-            )
-        target = BackupConfig(folder, region or "")
+            raise ConfigError(f"say with --region in which region {folder} is")
+        target, named = BackupConfig(folder, region or ""), "--region"
     if target is None:
         raise ConfigError("say where to: gateway backup FOLDER, or set backup.folder")
     # Of the copies only this one is about to be made.
-    verify_residency(msgspec.structs.replace(settings, backup=target, archive=None, replicas=()))
+    verify_residency(msgspec.structs.replace(settings, backup=None, archive=None, replicas=()))
+    verify_copy(settings, named, target.region)
     return target

@@ -21,11 +21,18 @@ def verify_residency(config: GatewayConfig, open_store: OpenStore = open_s3_stor
         raise ConfigError(
             f"log.region is {own}, which log.allowed_regions ({_list(allowed)}) lacks"
         )
-    if own:
-        for setting, region in _copies(config):
-            _verify(setting, region, allowed or (own,), own)
+    for setting, region in _copies(config):
+        verify_copy(config, setting, region)
     if config.archive is not None and config.archive.s3 is not None:
         _verify_bucket(config.archive, config.archive.s3, open_store)
+
+
+def verify_copy(config: GatewayConfig, setting: str, region: str) -> None:
+    """Raises ConfigError, naming `setting` (where the region was said), unless a copy of the log
+    may be in `region`."""
+    own = config.log.region
+    if own:
+        _verify(setting, region, config.log.allowed_regions or (own,), own)
 
 
 def s3_settings(s3: S3Config) -> S3Settings:

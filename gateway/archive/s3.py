@@ -191,7 +191,13 @@ class S3Store:
     @contextmanager
     def _asking(self, what: str) -> Iterator[None]:
         """Boto3's errors as ours: their code alone, since their text may repeat what was sent."""
-        from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+        from botocore.exceptions import (
+            BotoCoreError,
+            ClientError,
+            HTTPClientError,
+            NoCredentialsError,
+            PartialCredentialsError,
+        )
 
         try:
             yield
@@ -205,6 +211,12 @@ class S3Store:
                     "has it"
                 ) from None
             raise ArchiveError(f"{self.place}: {what} was refused: {code}") from None
+        except (NoCredentialsError, PartialCredentialsError) as error:
+            raise ArchiveError(
+                f"{self.place}: {what} failed: {type(error).__name__}: boto3's chain (environment, "
+                "the profile named or the default one, the machine's role) has no whole "
+                "credentials; give them there, never in gateway.yaml"
+            ) from None
         except (BotoCoreError, HTTPClientError) as error:
             raise ArchiveError(
                 f"{self.place}: {what} failed: {type(error).__name__}; see docs/operations.md, "

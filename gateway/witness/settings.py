@@ -68,7 +68,10 @@ def load_witness(path: Path) -> WitnessConfig:
     except msgspec.ValidationError as error:
         message, _, place = str(error).partition(" - at `$")
         place = place.rstrip("`").lstrip(".") or "the top level"
-        raise ConfigError(f"{path}: at {place}: {message[0].lower()}{message[1:]}") from None
+        raise ConfigError(
+            f"{path}: at {place}: {message[0].lower()}{message[1:]}; see docs/operations.md, "
+            "Witnesses and timestamps, for every setting"
+        ) from None
     if config.tls is None and not _is_loopback(config.listen.host):
         raise ConfigError(
             f"{path}: at listen.host: {config.listen.host} is not this machine alone; name a "

@@ -270,7 +270,10 @@ def test_the_commands(disaster: Disaster, anchor: Path, tmp_path: Path) -> None:
 def test_a_backup_goes_where_the_log_may_be(disaster: Disaster, tmp_path: Path) -> None:
     shutil.copy(disaster.database, tmp_path / "log.db")
     _, path = settle_in(tmp_path)
-    for region in ((), ("--region", "us-east-1")):
-        with pytest.raises(GatewayError, match=r"backup\.region"):
+    for region, told in (
+        ((), f"say with --region in which region {tmp_path / 'backups'} is"),
+        (("--region", "us-east-1"), "^--region is us-east-1: the log lives in "),
+    ):
+        with pytest.raises(GatewayError, match=told):
             run("backup", tmp_path / "backups", "--config", path, *region)
     assert not (tmp_path / "backups").exists()

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.archive.errors import ArchiveError
 from gateway.archive.s3 import S3Settings, open_s3_archive, open_s3_store, parse_address
 from gateway.configuration import load_configuration
 from gateway.errors import ConfigError
@@ -51,6 +52,22 @@ def test_a_profile_that_is_not_there_is_one_sentence(
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
     with pytest.raises(ConfigError, match="boto3 cannot use its settings: ProfileNotFound"):
         open_s3_store(S3Settings("bucket", profile="nobody"))
+
+
+def test_without_credentials_it_is_said_where_boto3_looks(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, str(tmp_path / "absent"))
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    store = open_s3_store(S3Settings("bucket", "a", "eu-west-1", "http://127.0.0.1:9"))
+    told = (
+        r"boto3's chain \(environment, the profile named or the default one, the machine's role\)"
+    )
+    with pytest.raises(ArchiveError, match=told):
+        store.location()
 
 
 @pytest.mark.parametrize(

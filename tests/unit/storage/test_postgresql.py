@@ -2,12 +2,13 @@
 
 from hashlib import sha256
 
+import psycopg
 import pytest
 from sqlalchemy import make_url
 
 from gateway.errors import ConfigError
 from gateway.storage.engine import open_database, parse_address
-from gateway.storage.errors import describe_address
+from gateway.storage.errors import describe_address, describe_error
 from gateway.storage.postgresql import Limits, begin_reading, begin_writing, lock_key
 
 
@@ -57,3 +58,40 @@ def test_an_address_that_is_none_is_not_repeated() -> None:
     with pytest.raises(ConfigError) as caught:
         open_database("postgresql://me@host:hunter2/x")
     assert "hunter2" not in str(caught.value)
+
+
+REFUSED = 'connection to server at "{0}", port 1 failed: Connection refused'
+HINT = "\n\tIs the server running on that host and accepting TCP/IP connections?"
+ONE, OTHER = REFUSED.format("10.0.0.1"), REFUSED.format("10.0.0.2")
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (f"connection failed: {ONE}{HINT}", ONE),
+        (f"connection failed: {ONE}{HINT}\n{OTHER}{HINT}", f"{ONE}; {OTHER}"),
+        (
+            f"connection failed: {OTHER}{HINT}\n"
+            "Multiple connection attempts failed. All failures were:\n"
+            f"- host: 'a', port: '1', hostaddr: '10.0.0.1': connection failed: {ONE}{HINT}\n"
+            f"- host: 'b', port: '1', hostaddr: '10.0.0.2': connection failed: {OTHER}{HINT}",
+            f"{OTHER}; {ONE}",
+        ),
+        (
+            'connection failed: connection to server at "db", port 1 failed: FATAL:  password '
+            'authentication failed for user "me"',
+            'connection to server at "db", port 1 failed: FATAL: password authentication failed '
+            'for user "me"',
+        ),
+        ("connection is bad: no error details available", "no error details available"),
+        ("failed to resolve host 'db': [Errno -2] x", "failed to resolve host 'db': [Errno -2] x"),
+    ],
+)
+def test_a_connection_that_is_not_made_is_a_sentence(words: str, reason: str) -> None:
+    told = describe_error(psycopg.OperationalError(words))
+    assert told == f"there is no connection to PostgreSQL: {reason}"
+
+
+def test_other_words_keep_the_errors_name() -> None:
+    error = psycopg.OperationalError("the connection is lost")
+    assert describe_error(error) == "OperationalError: the connection is lost"

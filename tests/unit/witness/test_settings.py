@@ -43,6 +43,7 @@ def test_two_keys_of_one_name_are_one_log_s(tmp_path: Path) -> None:
         (("host: 127.0.0.1", "host: 0.0.0.0"), "at listen.host: 0.0.0.0"),
         (("port: 8470", "port: 99999"), "at listen.port"),
         (("state: state", "stat: state"), "unknown field `stat`"),
+        (("state: state", "stat: state"), "; see docs/operations.md, Witnesses and timestamps"),
         (("logs:\n", "logs: []\nx:\n"), "at "),
         (('name: "witness.example/w1"', "name: [1]"), "at name"),
     ],
