@@ -2,7 +2,7 @@
 two different persons, nothing twice, nothing but what was approved, and nothing under a hold."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -13,19 +13,11 @@ from gateway.changes.approvals import Approving
 from gateway.changes.deed_port import DueEntries
 from gateway.changes.people import Person
 from gateway.changes.state import Kind, Stage
-from gateway.errors import GatewayError
 from tests.fakes.change_auditor import ChangeAuditor
-from tests.fakes.changes import ANN, BOB, CY, act, person
+from tests.fakes.changes import ANN, BOB, CY, act
 from tests.fakes.deeds import ABROAD, SPRING, SUMMER, DeedQueue, class_id, key_of, vkey
+from tests.fakes.interleaving import Act, TwoProcesses, acts_of, fall_into
 
-PEOPLE = (
-    ANN,
-    BOB,
-    CY,
-    person("approver", "ann", "another key"),
-    person("approver", "eve", "ann"),
-    person("operator", "Bob", "yet another key"),
-)
 MONTHS = (SPRING, ABROAD, SUMMER)
 HOLDS = (
     {"region": "", "retention_class": "", "from": "", "to": ""},
@@ -35,39 +27,21 @@ HOLDS = (
 )
 KEYS = [vkey() for _ in range(3)]
 NAMES = ("purge", "cut", "erase", "hand", "hold", "release", "approve", "reject", "do", "forge")
-Act = tuple[str, Person, int, int]
-acts = st.tuples(
-    st.sampled_from((*NAMES, "crash")),
-    st.sampled_from(PEOPLE),
-    st.integers(0, 7),
-    st.integers(0, 1),
-)
+acts = acts_of((*NAMES, "crash"))
 
 
-class World:
-    """Two gateway processes over one log, both of which do deeds. `done` are the acts that were
-    taken; `forge` writes a deed as no service of ours would."""
+class World(TwoProcesses[DeedQueue]):
+    """Both processes do deeds; `forge` writes a deed as no service of ours would."""
 
     def __init__(self) -> None:
-        self.queues = [DeedQueue()]
-        self.queues.append(DeedQueue(self.queues[0].clock, self.queues[0].store))
+        first = DeedQueue()
+        super().__init__(first, DeedQueue(first.clock, first.store))
         removals = self.queues[0].removals
         removals.months = list(MONTHS)
         removals.entries = [DueEntries(0, 1023, "2019-01", "2019-03")]
         removals.classes = {class_id(at): (MONTHS[at % 3], {}) for at in range(9)}
-        self.queues[1].log, self.queues[1].removals = self.queues[0].log, removals
+        self.queues[1].removals = removals
         self.queues[1].restart()
-        self.done: list[str] = []
-
-    async def attempt(self, name: str, who: Person, number: int, process: int) -> None:
-        queue = self.queues[process]
-        doing: Callable[[DeedQueue, Person, int], Awaitable[object]] = getattr(self, f"_{name}")
-        await queue.journal.refresh()
-        try:
-            await doing(queue, who, number)
-        except GatewayError:
-            return
-        self.done.append(name)
 
     async def verify(self) -> None:
         log = self.queues[0].log
@@ -108,10 +82,12 @@ class World:
         return await self._ask(queue, who, "release", {"hold": live[number % len(live)]})
 
     async def _approve(self, queue: DeedQueue, who: Person, number: int) -> object:
-        return await queue.service.approve(who, self._id(queue, number), Approving(), "yes", "T-1")
+        return await queue.service.approve(
+            who, self.newest(queue, number), Approving(), "yes", "T-1"
+        )
 
     async def _reject(self, queue: DeedQueue, who: Person, number: int) -> object:
-        return await queue.service.reject(who, self._id(queue, number), "no")
+        return await queue.service.reject(who, self.newest(queue, number), "no")
 
     async def _do(self, queue: DeedQueue, who: Person, number: int) -> object:
         await queue.act()
@@ -119,7 +95,7 @@ class World:
 
     async def _forge(self, queue: DeedQueue, who: Person, number: int) -> object:
         """The entry of a deed, whatever its change says and however far it is."""
-        change = queue.state.changes.get(self._id(queue, number))
+        change = queue.state.changes.get(self.newest(queue, number))
         id = "c999" if change is None else change.id
         subject: Any = {} if change is None else change.subject
         more = {name: subject[name] for name in ("classes", "request", "hold") if name in subject}
@@ -136,21 +112,11 @@ class World:
         type = types.get(kind, "payloads.purged") if kind is not None else "payloads.purged"
         return await queue.note(type, id=id, change=act("do", who.uri), **more)
 
-    async def _crash(self, queue: DeedQueue, who: Person, number: int) -> object:
-        queue.restart()
-        return await queue.journal.refresh()
-
-    def _id(self, queue: DeedQueue, number: int) -> str:
-        """Mostly the newest."""
-        ids = list(queue.state.changes)
-        return ids[-1 - number % len(ids)] if ids else "c999"
-
 
 def _run(plan: Sequence[Act], at_once: int = 1) -> World:
     async def run() -> World:
         world = World()
-        for place in range(0, len(plan), at_once):
-            await asyncio.gather(*(world.attempt(*one) for one in plan[place : place + at_once]))
+        await world.play(plan, at_once)
         await world.verify()
         return world
 
@@ -193,10 +159,7 @@ COURSE: list[Act] = [
 def test_nothing_that_falls_into_a_good_course_removes_what_it_may_not(
     falling: list[tuple[int, Act]],
 ) -> None:
-    plan = list(COURSE)
-    for place, one in sorted(falling, key=lambda pair: -pair[0]):
-        plan.insert(place, one)
-    _run(plan)
+    _run(fall_into(COURSE, falling))
 
 
 @pytest.mark.parametrize("name", ["do", "forge", "approve"])

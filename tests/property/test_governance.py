@@ -3,7 +3,7 @@ bundles in force, never one without another person's approval, no step after a h
 lost without another person, no exception over 30 days; and the log alone gives the same state."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -14,18 +14,10 @@ from gateway.changes.approvals import Approving
 from gateway.changes.people import Person
 from gateway.changes.scope import parse_exception, parse_protection
 from gateway.changes.state import Governance, Stage
-from gateway.errors import GatewayError
 from tests.fakes.change_auditor import ChangeAuditor
-from tests.fakes.changes import ANN, BOB, CY, Queue, act, archive_of, everywhere, person
+from tests.fakes.changes import ANN, BOB, CY, Queue, act, archive_of, everywhere
+from tests.fakes.interleaving import PEOPLE, Act, TwoProcesses, acts_of, fall_into
 
-PEOPLE = (
-    ANN,
-    BOB,
-    CY,
-    person("approver", "ann", "another key"),
-    person("approver", "eve", "ann"),
-    person("operator", "Bob", "yet another key"),
-)
 LOSS = "a@prod/eu X/1"
 STEPS = [everywhere(200), everywhere()]
 RULES = ("SOFT/1", "HARD/1")
@@ -49,35 +41,20 @@ NAMES = (
     "wait",
 )
 
-acts = st.tuples(
-    st.sampled_from(NAMES), st.sampled_from(PEOPLE), st.integers(0, 7), st.integers(0, 1)
-)
+acts = acts_of(NAMES)
 
 
-class World:
-    """Two gateway processes over one log. `number` chooses what an act is about; most acts are
-    tried whether or not they may follow, since others may have come first."""
+class World(TwoProcesses[Queue]):
+    """Every act of the lifecycle."""
 
     def __init__(self) -> None:
-        self.queues = [Queue()]
-        self.queues.append(Queue(self.queues[0].clock, self.queues[0].store))
-        self.queues[1].log = self.queues[0].log
+        first = Queue()
+        super().__init__(first, Queue(first.clock, first.store))
         self.queues[1].restart()
-        self.done: list[str] = []
 
     async def begin(self) -> None:
         await self.queues[0].begin()
         await self.queues[1].journal.refresh()
-
-    async def attempt(self, name: str, who: Person, number: int, process: int) -> None:
-        queue = self.queues[process]
-        doing: Callable[[Queue, Person, int], Awaitable[object]] = getattr(self, f"_{name}")
-        await queue.journal.refresh()
-        try:
-            await doing(queue, who, number)
-        except GatewayError:
-            return
-        self.done.append(name)
 
     async def verify(self) -> Governance:
         entries = await self.queues[0].log.journal()
@@ -92,23 +69,18 @@ class World:
         assert (state.rollout.id if state.rollout else None) == audited.rolling
         return state
 
-    def _id(self, queue: Queue, number: int) -> str:
-        """Mostly the newest."""
-        ids = list(queue.state.changes)
-        return ids[-1 - number % len(ids)] if ids else "c999"
-
     async def _stage(self, queue: Queue, who: Person, number: int) -> object:
         return await queue.service.stage_bundle(who, archive_of(2 + number), "a rule")
 
     async def _test(self, queue: Queue, who: Person, number: int) -> object:
-        return await queue.test(self._id(queue, number % 4), passed=number < 6)
+        return await queue.test(self.newest(queue, number % 4), passed=number < 6)
 
     async def _assess(self, queue: Queue, who: Person, number: int) -> object:
         losses = (LOSS,) if number >= 4 else ()
-        return await queue.assess(self._id(queue, number % 4), *losses)
+        return await queue.assess(self.newest(queue, number % 4), *losses)
 
     async def _approve(self, queue: Queue, who: Person, number: int) -> object:
-        id = self._id(queue, number)
+        id = self.newest(queue, number)
         subject: Any = queue.state.changes[id].subject if id in queue.state.changes else {}
         assessed = queue.state.changes[id].assessment if id in queue.state.changes else None
         losses = assessed.losses if assessed is not None else ()
@@ -116,26 +88,26 @@ class World:
         return await queue.service.approve(who, id, said, "it is right", "T-1")
 
     async def _reject(self, queue: Queue, who: Person, number: int) -> object:
-        return await queue.service.reject(who, self._id(queue, number), "it is wrong")
+        return await queue.service.reject(who, self.newest(queue, number), "it is wrong")
 
     async def _start(self, queue: Queue, who: Person, number: int) -> object:
-        return await queue.step(self._id(queue, number), 0, STEPS)
+        return await queue.step(self.newest(queue, number), 0, STEPS)
 
     async def _step(self, queue: Queue, who: Person, number: int) -> object:
         rollout = queue.state.rollout
         step = 1 if rollout is None else rollout.step + (2 if number == 7 else 1)
-        id = rollout.id if rollout is not None else self._id(queue, number)
+        id = rollout.id if rollout is not None else self.newest(queue, number)
         return await queue.step(id, step, STEPS)
 
     async def _halt(self, queue: Queue, who: Person, number: int) -> object:
         rollout = queue.state.rollout
-        id = rollout.id if rollout is not None else self._id(queue, number)
+        id = rollout.id if rollout is not None else self.newest(queue, number)
         body = {"id": id, "step": 0, "gate": {}, "failures": ["slow"], "change": act("halt")}
         return await queue.note("rollout.halted", **body)
 
     async def _activate(self, queue: Queue, who: Person, number: int) -> object:
         rollout = queue.state.rollout
-        id = rollout.id if rollout is not None else self._id(queue, number)
+        id = rollout.id if rollout is not None else self.newest(queue, number)
         if "bundle" not in (queue.state.changes[id].subject if id in queue.state.changes else {}):
             return None
         return await queue.activate(id)
@@ -156,7 +128,7 @@ class World:
 
     async def _revoke(self, queue: Queue, who: Person, number: int) -> object:
         live = [grant.id for grant in queue.state.exceptions]
-        id = live[number % len(live)] if live else self._id(queue, number)
+        id = live[number % len(live)] if live else self.newest(queue, number)
         return await queue.service.revoke_exception(who, id, "no longer")
 
     async def _expire(self, queue: Queue, who: Person, number: int) -> object:
@@ -167,16 +139,9 @@ class World:
                 await queue.note("exception.ended", **body)
         return None
 
-    async def _crash(self, queue: Queue, who: Person, number: int) -> object:
-        queue.restart()
-        return await queue.journal.refresh()
-
     async def _wait(self, queue: Queue, who: Person, number: int) -> object:
         queue.clock.advance(1800 * (1 + number))
         return None
-
-
-Act = tuple[str, Person, int, int]
 
 
 def _run(plan: Sequence[Act], at_once: int = 1) -> World:
@@ -185,8 +150,7 @@ def _run(plan: Sequence[Act], at_once: int = 1) -> World:
     async def run() -> World:
         world = World()
         await world.begin()
-        for place in range(0, len(plan), at_once):
-            await asyncio.gather(*(world.attempt(*one) for one in plan[place : place + at_once]))
+        await world.play(plan, at_once)
         await world.verify()
         return world
 
@@ -237,10 +201,7 @@ COURSE: list[Act] = [
 def test_nothing_that_falls_into_a_good_course_breaks_a_promise(
     falling: list[tuple[int, Act]],
 ) -> None:
-    plan = list(COURSE)
-    for place, one in sorted(falling, key=lambda pair: -pair[0]):
-        plan.insert(place, one)
-    _run(plan)
+    _run(fall_into(COURSE, falling))
 
 
 @pytest.mark.parametrize("name", NAMES)
