@@ -20,6 +20,7 @@ from tests.unit.transparency.logs import ACTOR, ORIGIN, START_US, LogFile, make_
 
 MONTH = f"{ORIGIN}/eu-west-1/standard/2026-01"
 NEW = make_signer(7)
+CLASSES = [f"{number:048x}" for number in range(9)]
 ALICE, BOB = "spiffe://example.org/author/alice", "spiffe://example.org/approver/bob"
 _BESIDE = """
 CREATE TABLE tiles(log TEXT, level INTEGER, idx INTEGER, hashes BLOB);
@@ -180,3 +181,23 @@ class WholeLog(LogFile):
         return judge_everywhere(
             self.path, keys or (self.signer,), anchors, is_witnessed=is_witnessed, depth=depth
         )
+
+
+def write_whole_log(path: Path) -> WholeLog:
+    """700 entries and some, over several tiles and chunks, with payloads of CLASSES."""
+    made = WholeLog(path)
+    made.run("BEGIN")
+    made.fill(300)
+    made.seal_payloads(CLASSES[:5])
+    made.seal()
+    made.fill(300)
+    made.seal_payloads(CLASSES[5:])
+    made.seal()
+    made.run("COMMIT")
+    return made
+
+
+def sealed(log: WholeLog) -> Verdict:
+    """The verdict after 40 more entries and a checkpoint that somebody outside has."""
+    log.fill(40)
+    return log.judge(log.seal())
